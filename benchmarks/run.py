@@ -1,0 +1,149 @@
+"""Measure the rendered default service: `make benchmark`, or `python benchmarks/run.py --help`.
+
+Everything stays on the loopback address, is bounded in number and time, and is stopped at the end.
+"""
+
+import argparse
+import os
+import random
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+# The tests know how to run PostgreSQL and a project.
+sys.path.append(str(ROOT / "tests"))
+
+from harness.commands import run
+from harness.servers import MISSING, new_database, postgresql, postgresql_programs
+
+import load
+import project
+import report
+import servers
+
+BARE = "bare FastAPI response"
+
+
+@dataclass(frozen=True)
+class Effort:
+    rounds: int
+    requests: int
+
+
+FULL = Effort(rounds=11, requests=1000)
+QUICK = Effort(rounds=3, requests=300)
+
+
+def targets(
+    service: servers.Server, reference: servers.Server, many: servers.Server, token: str
+) -> list[load.Target]:
+    """Everything that is asked for in each round."""
+
+    def ask(name: str, of: servers.Server, path: str, **options: Any) -> load.Target:
+        return load.Target(name, of.port, path, of.pid, **options)
+
+    api, page, scroll = "/api/v1", "page?items_per_page=20", "scroll?limit=20"
+    books = f"{api}/books?items_per_page=20"
+    return [
+        ask(BARE, reference, "/bare"),
+        ask("health", service, "/health/live"),
+        ask("current user", service, f"{api}/users/me", token=token),
+        ask("current user, asyncpg", reference, "/me", token=token),
+        ask("page of 20 with total", service, books, token=token),
+        ask("page of 20 with total, gzip", service, books, token=token, compressed=True),
+        ask("page of 20 with total, asyncpg", reference, f"/{page}", token=token),
+        ask("keyset page of 20", service, f"{api}/books/{scroll}", token=token),
+        ask("keyset page of 20, asyncpg", reference, f"/{scroll}", token=token),
+        ask("first of 200 routes", many, f"{api}/module00/action0"),
+        ask("last of 200 routes", many, f"{api}/module19/action9"),
+    ]
+
+
+def rows_of(rounds: Sequence[Mapping[str, float]]) -> list[report.Row]:
+    """What is compared with what, and the targets of the project."""
+    rows = [
+        report.row(rounds, "health", BARE, 1.3),
+        report.row(rounds, "current user", BARE, 7),
+        report.row(rounds, "page of 20 with total", BARE, 12),
+        report.row(rounds, "keyset page of 20", BARE, 9),
+        report.row(rounds, "last of 200 routes", "first of 200 routes", 1.5),
+        report.row(rounds, "first of 200 routes", BARE),
+        report.row(rounds, "page of 20 with total, gzip", BARE),
+    ]
+    for name in ("current user", "page of 20 with total", "keyset page of 20"):
+        rows.append(report.row(rounds, f"{name}, asyncpg", BARE))
+        rows.append(report.row(rounds, name, f"{name}, asyncpg"))
+    return rows
+
+
+def measure(
+    folder: Path, variables: Mapping[str, str], database: str, effort: Effort
+) -> list[dict[str, float]]:
+    """The processor time of a request of every kind, in microseconds, in every round.
+
+    The kinds take turns in a new order each round: what else runs on the machine hits all of them alike.
+    """
+    with ExitStack() as stack:
+        service = stack.enter_context(servers.service(folder, variables))
+        token = servers.seed(service, database)
+        reference = stack.enter_context(servers.beside("reference_app:app", folder, variables))
+        many = stack.enter_context(servers.beside("many_routes:app", folder, variables))
+        wanted = targets(service, reference, many, token)
+        for target in wanted:
+            load.cpu_microseconds_per_request(target, effort.requests)
+        rounds = []
+        for _ in range(effort.rounds):
+            random.shuffle(wanted)
+            rounds.append(
+                {
+                    target.name: load.cpu_microseconds_per_request(target, effort.requests)
+                    for target in wanted
+                }
+            )
+    return rounds
+
+
+def benchmark(template: Path, effort: Effort, *, with_suite: bool) -> tuple[list[report.Row], dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="slipway-benchmark-") as name, ExitStack() as stack:
+        folder, rendering = project.render(template, Path(name), effort.rounds)
+        other: dict[str, Any] = {"render": asdict(rendering)}
+        project.install(folder)
+        database = stack.enter_context(new_database(stack.enter_context(postgresql())))
+        variables = servers.production(database)
+        project.must(run("uv run alembic upgrade head", folder, variables))
+        rows = rows_of(measure(folder, variables, database, effort))
+        imports = project.import_seconds(folder, variables, effort.rounds)
+        other["import"] = {key: statistics.median(value) for key, value in imports.items()}
+        ratios = map(float.__truediv__, imports["app.main"], imports["fastapi"])
+        other["import"]["ratio"] = statistics.median(ratios)
+        if with_suite:
+            spent, summary = project.suite(folder)
+            other["suite"] = {**asdict(spent), "summary": summary}
+    return rows, other
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look")
+    parser.add_argument("--json", type=Path, help="write the figures to this file as well")
+    parser.add_argument("--template", type=Path, default=ROOT, help="another checkout to measure")
+    parser.add_argument("--no-suite", action="store_true", help="leave the project's own tests out")
+    options = parser.parse_args()
+    if postgresql_programs() is None and "TEST_DATABASE_URL" not in os.environ:
+        sys.exit(MISSING)
+    effort = QUICK if options.quick else FULL
+    rows, other = benchmark(options.template, effort, with_suite=not options.no_suite)
+    print(report.table(rows))
+    print(report.summary(other))
+    if options.json:
+        report.write(options.json, rows, other)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from app.core.feature import Feature
+from app.core.routing import API_PREFIX
+
+from .lifespan import open_features
+from .middleware import service_middleware
+from .openapi import install_openapi, operation_id
+from .problems import install_problem_handlers
+from .settings import DESCRIPTION, TITLE, VERSION, Settings
+
+
+def create_app(settings: Settings, features: Sequence[Feature]) -> FastAPI:
+    """Build the service; nothing is opened until the server starts the lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
+        async with open_features(features) as state:
+            yield state
+
+    app = FastAPI(
+        title=TITLE,
+        description=DESCRIPTION,
+        version=VERSION,
+        lifespan=lifespan,
+        middleware=service_middleware(settings, features),
+        generate_unique_id_function=operation_id,
+        # The docs feature serves these itself.
+        openapi_url=None,
+        # A redirect to the path with a slash is a second request, and a body sent twice.
+        redirect_slashes=False,
+    )
+    install_problem_handlers(app)
+    install_openapi(app)
+    for feature in features:
+        for router in feature.routers:
+            app.include_router(router, prefix=API_PREFIX)
+        for router in feature.root_routers:
+            app.include_router(router)
+    return app

@@ -1,0 +1,44 @@
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from app.modules.common.problems import Problem, response_entry
+
+_METHODS = {"get", "put", "post", "delete", "patch"}
+
+
+def operation_id(route: APIRoute) -> str:
+    """The function's name: stable, and what a generated client calls its method."""
+    return route.name
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Document the problems that the edge answers for every route of a kind."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = generate()
+            components = schema.setdefault("components", {}).setdefault("schemas", {})
+            for unused in ("HTTPValidationError", "ValidationError"):
+                components.pop(unused, None)
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            components |= problem.pop("$defs")
+            components["Problem"] = problem
+            schema["components"]["schemas"] = dict(sorted(components.items()))
+            for path in schema["paths"].values():
+                for method in _METHODS & path.keys():
+                    _document(path[method])
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented extension point
+
+
+def _document(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    if "422" in responses:
+        responses["422"] = response_entry("The request is not valid")
+    if "requestBody" in operation:
+        responses["413"] = response_entry("The body is too large")
+    operation["responses"] = dict(sorted(responses.items()))

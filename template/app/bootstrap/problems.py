@@ -1,0 +1,118 @@
+"""Every error answer of the service: one shape, whoever raised it."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.errors import DomainError, ThrottledError, UnauthenticatedError, UnavailableError
+from app.modules.common.problems import MEDIA_TYPE, status_of, type_of
+
+logger = structlog.get_logger("app.problems")
+
+
+def _problem(
+    request: Request,
+    status: int,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,  # noqa: ANN401 (any JSON value may extend a problem)
+) -> JSONResponse:
+    phrase = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": phrase, "status": int(status), **members}
+    body |= {"instance": request.url.path, "request_id": request.state.request_id}
+    # The detail of a plain HTTP error often only repeats the title.
+    if body.get("detail") in {None, body["title"], phrase}:
+        body.pop("detail", None)
+    return JSONResponse(body, status_code=int(status), headers=headers, media_type=MEDIA_TYPE)
+
+
+def _domain_error(request: Request, exc: DomainError) -> JSONResponse:
+    headers = {}
+    if isinstance(exc, UnauthenticatedError):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(exc, ThrottledError | UnavailableError):
+        headers["Retry-After"] = str(exc.retry_after_seconds)
+    return _problem(
+        request,
+        status_of(type(exc)),
+        headers=headers,
+        type=type_of(exc.code),
+        title=exc.title,
+        detail=exc.detail,
+        **exc.extensions,
+    )
+
+
+def _invalid_request(request: Request, exc: RequestValidationError) -> JSONResponse:
+    # `input` and `ctx` are left out: for a missing field the input is the whole body, passwords
+    # included.
+    errors = [{key: error[key] for key in ("loc", "msg", "type")} for error in exc.errors()]
+    return _problem(
+        request,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        type=type_of("request.invalid"),
+        title="The request is not valid",
+        errors=errors,
+    )
+
+
+def _response(request: Request, exc: Exception) -> JSONResponse:
+    if isinstance(exc, DomainError):
+        return _domain_error(request, exc)
+    if isinstance(exc, RequestValidationError):
+        return _invalid_request(request, exc)
+    if isinstance(exc, HTTPException):
+        return _problem(request, exc.status_code, headers=exc.headers, detail=exc.detail)
+    logger.error("unhandled error", exc_info=exc)
+    return _problem(
+        request,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        type=type_of("internal"),
+        detail="The error was logged; quote the request id when you report it.",
+    )
+
+
+async def _handle(request: Request, exc: Exception) -> JSONResponse:
+    return _response(request, exc)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    for category in (DomainError, RequestValidationError, HTTPException):
+        app.add_exception_handler(category, _handle)
+
+
+class ProblemMiddleware:
+    """Answers what was raised outside the routes, and every defect, as a problem.
+
+    Starlette would answer a defect outside all middleware, that is without the request id, the
+    security headers and the CORS headers, so that a browser could not even read the answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def send_noting_start(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting_start)
+        except Exception as exc:
+            if started:
+                # Nothing can be taken back; the server closes the connection.
+                raise
+            await _response(Request(scope, receive), exc)(scope, receive, send)

@@ -1,0 +1,88 @@
+"""The whole configuration: one group for each feature, read once, at start-up."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import SettingsConfigDict, SettingsError
+
+from app.core.settings import Environment
+from app.custom import CustomSettings
+# {% if database %}
+from app.infrastructure.database.settings import DatabaseSettings
+# {% endif %}
+from app.infrastructure.docs.settings import DocsSettings
+from app.infrastructure.http.settings import (
+    CorsSettings,
+    RequestSettings,
+    SecuritySettings,
+    TrustedSettings,
+)
+from app.infrastructure.logging.settings import LogSettings
+# {% if auth %}
+from app.infrastructure.security.settings import AuthSettings, SecretSettings
+# {% endif %}
+
+from .variables import ConfigurationError, explain, misspelt_variables
+
+TITLE = "{{ project_name }}"
+DESCRIPTION = "{{ project_description }}"
+VERSION = "0.1.0"
+
+
+class Settings(CustomSettings):
+    """Read from the environment and from `.env`; the environment wins.
+
+    A group and a field make a variable's name: `database.pool_size` is `DATABASE_POOL_SIZE`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        # Compose and other tools keep variables of their own in .env; misspelt ones are caught
+        # by `misspelt_variables`.
+        extra="ignore",
+        frozen=True,
+        # A start-up error goes to the log; the values it complains about may be secrets.
+        hide_input_in_errors=True,
+    )
+
+    environment: Environment = Environment.DEVELOPMENT
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+
+    # {% if auth %}
+    auth: AuthSettings = AuthSettings()
+    # {% endif %}
+    cors: CorsSettings = CorsSettings()
+    # {% if database %}
+    database: DatabaseSettings = DatabaseSettings()
+    # {% endif %}
+    docs: DocsSettings = DocsSettings()
+    log: LogSettings = LogSettings()
+    request: RequestSettings = RequestSettings()
+    # {% if auth %}
+    secret: SecretSettings = SecretSettings()
+    # {% endif %}
+    security: SecuritySettings = SecuritySettings()
+    trusted: TrustedSettings = TrustedSettings()
+
+    @model_validator(mode="after")
+    def _deployed_is_strict(self) -> Self:
+        if self.environment.is_deployed and (refusals := self.refusals()):
+            raise ValueError("; ".join(refusals))
+        return self
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises `ConfigurationError`, whose text says which variable is wrong and what to do, without
+    its value.
+    """
+    if problems := misspelt_variables(Settings):
+        raise ConfigurationError(problems)
+    try:
+        return Settings()
+    except (ValidationError, SettingsError) as exc:
+        # `from None`: the original carries the values.
+        raise ConfigurationError(explain(exc, Settings)) from None

@@ -1,0 +1,56 @@
+"""Errors that the rules of the service raise, named for what went wrong rather than for HTTP.
+
+A module derives its own errors from one of the categories below. Which status a category has is
+decided at the edge, in `app.modules.common.problems`.
+"""
+
+from typing import ClassVar
+
+
+class DomainError(Exception):
+    """A rule was broken by the caller, or something the service needs is out of reach.
+
+    `code` is the stable, machine-readable name of the error, `title` its short form for people;
+    both appear in the API documentation. `extensions` are further members of the problem body and
+    must be JSON values.
+    """
+
+    code: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str, **extensions: str | int) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extensions = extensions
+
+
+class UnauthenticatedError(DomainError):
+    """The caller did not prove who they are."""
+
+
+class ForbiddenError(DomainError):
+    """The caller is known and is not allowed to do this."""
+
+
+class NotFoundError(DomainError):
+    """The thing named by the caller does not exist, or they may not know that it does."""
+
+
+class ConflictError(DomainError):
+    """The request is valid and collides with the current state."""
+
+
+class ThrottledError(DomainError):
+    """The caller has used up an allowance and may try again later."""
+
+    def __init__(self, detail: str, *, retry_after_seconds: int, **extensions: str | int) -> None:
+        super().__init__(detail, **extensions)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UnavailableError(DomainError):
+    """Something the service depends on is out of reach; the same request may succeed later."""
+
+    def __init__(self, detail: str, *, retry_after_seconds: int, **extensions: str | int) -> None:
+        super().__init__(detail, **extensions)
+        self.retry_after_seconds = retry_after_seconds

@@ -1,0 +1,50 @@
+"""The one shape in which a feature plugs into the service."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import typer
+from fastapi import APIRouter
+from starlette.middleware import Middleware
+
+State = Mapping[str, Any]
+Lifespan = Callable[[], AbstractAsyncContextManager[State]]
+Result = TypeVar("Result")
+
+
+class CommandRunner(Protocol):
+    """Runs what a management command does with the features open, as in a request."""
+
+    def run(self, job: Callable[[State], Awaitable[Result]]) -> Result: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadinessCheck:
+    """One thing the service needs before it can answer requests.
+
+    `check` receives what the lifespans opened. It returns when all is well and raises otherwise;
+    the text of an `UnavailableError` is shown to whoever asks, any other only as its class name.
+    """
+
+    name: str
+    check: Callable[[State], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """Everything the service needs to know about one feature."""
+
+    name: str
+    routers: tuple[APIRouter, ...] = ()
+    """Mounted below the API prefix."""
+    root_routers: tuple[APIRouter, ...] = ()
+    """Mounted without a prefix, for paths that platforms dictate."""
+    lifespan: Lifespan | None = None
+    """Opens what the feature owns and yields its entries of `request.state`."""
+    middleware: tuple[Middleware, ...] = ()
+    """Pure ASGI, outermost first, inside the service's own middleware."""
+    readiness: tuple[ReadinessCheck, ...] = ()
+    commands: Mapping[str, typer.Typer] = field(default_factory=dict)
+    """Groups of management commands by name; a command finds a `CommandRunner` in `ctx.obj`."""

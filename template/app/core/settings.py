@@ -1,0 +1,52 @@
+"""What every group of settings is built from."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic_settings import BaseSettings, NoDecode
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    TEST = "test"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether the stand-ins of development are refused here."""
+        return self in {Environment.STAGING, Environment.PRODUCTION}
+
+
+class SettingsGroup(BaseModel):
+    """The settings of one feature.
+
+    A group named `database` reads `DATABASE_URL`, `DATABASE_POOL_SIZE` and so on; a misspelt name
+    with that prefix stops the start-up. Values are never part of an error message.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    def refusals(self) -> list[str]:
+        """What a deployed environment cannot run with: one sentence each, naming the variable."""
+        return []
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(item for item in (part.strip() for part in value.split(",")) if item)
+    return value
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""A list written as `a,b,c`, the way platforms' web forms expect it."""
+
+
+class ServiceSettings(BaseSettings):
+    """The root of the configuration; its fields are groups."""
+
+    def refusals(self) -> list[str]:
+        """What the groups refuse in a deployed environment."""
+        groups = (value for _, value in self if isinstance(value, SettingsGroup))
+        return [refusal for group in groups for refusal in group.refusals()]

@@ -1,0 +1,55 @@
+"""`python -m app.cli db ...`."""
+
+import asyncio
+import os
+
+import typer
+from sqlalchemy import text
+
+from .database import Database
+from .settings import DatabaseSettings
+
+# What an owner needs to look into a database that is out of connections.
+_RESERVE = 10
+
+
+def build_commands(settings: DatabaseSettings) -> typer.Typer:
+    commands = typer.Typer(help="The database.", no_args_is_help=True)
+
+    @commands.callback()
+    def group() -> None:
+        """Keep `connections` a subcommand while it is the only one."""
+
+    @commands.command()
+    def connections(workers: int | None = None) -> None:
+        """Compare what this service may open with what the server allows."""
+        count = workers or int(os.environ.get("WEB_CONCURRENCY", "1"))
+        allowed = asyncio.run(_allowed(settings))
+        if allowed is None:
+            typer.echo("SQLite has no limit on connections.")
+            return
+        needed = count * settings.connections * 2
+        typer.echo(
+            f"{count} worker(s) x ({settings.pool_size} + {settings.max_overflow}) x 2 engines = "
+            f"{needed} connections; the server allows {allowed}, {_RESERVE} are kept in reserve."
+        )
+        if needed > allowed - _RESERVE:
+            typer.echo(
+                "Too many: lower DATABASE_POOL_SIZE, DATABASE_MAX_OVERFLOW or WEB_CONCURRENCY, "
+                "raise max_connections, or put PgBouncer in front.",
+                err=True,
+            )
+            raise typer.Exit(1)
+
+    return commands
+
+
+async def _allowed(settings: DatabaseSettings) -> int | None:
+    if settings.is_embedded:
+        return None
+    database = Database(settings)
+    try:
+        async with database.reading() as session:
+            return int(await session.scalar(text("SHOW max_connections")) or 0)
+    finally:
+        await database.aclose()

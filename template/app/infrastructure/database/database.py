@@ -1,0 +1,41 @@
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from .after_commit import run_after_commit
+from .engine import open_engine
+from .settings import DatabaseSettings
+
+
+class Database:
+    """The two engines of a process and the sessions on them."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self.write_engine = open_engine(settings, "write")
+        self.read_engine = open_engine(settings, "read")
+        self.write_sessions = async_sessionmaker(self.write_engine, expire_on_commit=False)
+        self.read_sessions = async_sessionmaker(
+            self.read_engine, expire_on_commit=False, autoflush=False
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[AsyncSession]:
+        """One unit of work: committed at the end, rolled back by an exception.
+
+        A connection is taken at the first statement. What was registered with `after_commit` runs
+        once the commit has succeeded.
+        """
+        async with self.write_sessions.begin() as session:
+            yield session
+        await run_after_commit(session)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[AsyncSession]:
+        """A session for queries alone: each sees the newest data, nothing is locked or written."""
+        async with self.read_sessions() as session:
+            yield session
+
+    async def aclose(self) -> None:
+        await self.write_engine.dispose()
+        await self.read_engine.dispose()

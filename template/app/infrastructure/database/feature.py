@@ -1,0 +1,48 @@
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+
+from app.core.feature import Feature, ReadinessCheck, State
+from app.core.settings import Environment
+
+from .commands import build_commands
+from .database import Database
+from .migrations import check_schema, upgrade
+from .settings import DatabaseSettings
+
+
+def feature(settings: DatabaseSettings, *, environment: Environment) -> Feature:
+    @asynccontextmanager
+    async def lifespan() -> AsyncGenerator[State]:
+        database = Database(settings)
+        try:
+            if settings.is_embedded and environment is Environment.DEVELOPMENT:
+                await upgrade(database)
+            yield {"database": database}
+        finally:
+            await database.aclose()
+
+    return Feature(
+        name="database",
+        lifespan=lifespan,
+        readiness=(ReadinessCheck(name="database", check=_Check()),),
+        commands={"db": build_commands(settings)},
+    )
+
+
+class _Check:
+    """The database answers, and its schema is the one the code expects."""
+
+    def __init__(self) -> None:
+        # The schema only moves forward while a process lives: once right, it stays right.
+        self._schema_is_right = False
+
+    async def __call__(self, state: State) -> None:
+        database: Database = state["database"]
+        if self._schema_is_right:
+            async with database.reading() as session:
+                await session.execute(text("SELECT 1"))
+            return
+        await check_schema(database)
+        self._schema_is_right = True

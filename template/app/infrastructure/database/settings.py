@@ -1,0 +1,68 @@
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from sqlalchemy import URL
+
+from app.core.settings import SettingsGroup
+
+from .url import EMBEDDED, async_url
+
+
+class DatabaseSettings(SettingsGroup):
+    """Read from `DATABASE_*`."""
+
+    url: SecretStr = SecretStr(EMBEDDED)
+    """`postgresql://user:password@host:5432/name`; unset: a SQLite file, not where deployed."""
+    read_url: SecretStr | None = None
+    """A replica for reads; unset: reads go to `url`."""
+    pool_size: Annotated[int, Field(ge=1)] = 5
+    max_overflow: Annotated[int, Field(ge=0)] = 5
+    """A worker opens up to twice `pool_size + max_overflow` connections, for writes and for reads:
+    20 by default, of the 100 that a PostgreSQL server allows. `db connections` does the sum."""
+    pool_timeout_seconds: Annotated[float, Field(gt=0)] = 5
+    """How long a request waits for a connection before it is answered with 503."""
+    pool_recycle_seconds: Annotated[int, Field(gt=0)] = 1800
+    """Below the hour after which firewalls and managed databases drop idle connections."""
+    connect_timeout_seconds: Annotated[float, Field(gt=0)] = 3
+    prepared_statements: bool = True
+    """False behind PgBouncer in transaction mode."""
+    echo: bool = False
+    """Log every statement, with its parameters: for development only."""
+
+    @field_validator("url", "read_url")
+    @classmethod
+    def _is_understood(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            async_url(value.get_secret_value())
+        return value
+
+    @cached_property
+    def write_address(self) -> URL:
+        return async_url(self.url.get_secret_value())
+
+    @cached_property
+    def read_address(self) -> URL:
+        if self.read_url is None:
+            return self.write_address
+        return async_url(self.read_url.get_secret_value())
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.write_address.get_backend_name() == "sqlite"
+
+    @property
+    def connections(self) -> int:
+        """The most connections one of the two engines opens in one process."""
+        return self.pool_size + self.max_overflow
+
+    def refusals(self) -> list[str]:
+        refused = []
+        if self.is_embedded:
+            refused.append(
+                "DATABASE_URL must name a PostgreSQL database, for example "
+                "postgresql://user:password@host:5432/name: SQLite is for development and tests."
+            )
+        if self.echo:
+            refused.append("DATABASE_ECHO=true writes personal data to the logs: unset it.")
+        return refused

@@ -1,0 +1,76 @@
+"""Middleware that refuses requests before the application sees them."""
+
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.infrastructure.http.headers import header
+
+# Platforms probe by IP address, over plain HTTP, without our host name.
+PROBE_PREFIX = "/health/"
+
+
+class TrustedHostMiddleware:
+    """Answers only for the host names in `allowed`; `*.example.com` covers subdomains.
+
+    Starlette's own answers in plain text and cannot leave out the health probes.
+    """
+
+    def __init__(self, app: ASGIApp, *, allowed: tuple[str, ...]) -> None:
+        self.app = app
+        self.any = "*" in allowed
+        self.exact = {host for host in allowed if not host.startswith("*.")}
+        self.suffixes = tuple(host[1:] for host in allowed if host.startswith("*."))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._accepts(scope):
+            raise HTTPException(
+                HTTPStatus.BAD_REQUEST, "This service does not answer for the host in the request."
+            )
+        await self.app(scope, receive, send)
+
+    def _accepts(self, scope: Scope) -> bool:
+        if self.any or scope["type"] != "http" or scope["path"].startswith(PROBE_PREFIX):
+            return True
+        host = (header(scope, b"host") or b"").decode("latin-1").lower()
+        if not host.endswith("]"):  # an IPv6 address without a port keeps its colons
+            host = host.rsplit(":", 1)[0] if ":" in host else host
+        return host in self.exact or host.endswith(self.suffixes)
+
+
+class BodyLimitMiddleware:
+    """Refuses a body of more than `max_bytes`, announced or not, with 413.
+
+    An announced one is refused unread, a chunked one as soon as it passes the limit. Starlette's
+    own would answer in plain text.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+            await self.app(scope, receive, send)
+            return
+        announced = header(scope, b"content-length") or b"0"
+        if announced.isdigit() and int(announced) > self.max_bytes:
+            raise self._too_large()
+        received = 0
+
+        async def receive_limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_bytes:
+                raise self._too_large()
+            return message
+
+        await self.app(scope, receive_limited, send)
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The request body must not exceed {self.max_bytes} bytes.",
+        )

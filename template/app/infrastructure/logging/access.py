@@ -1,0 +1,42 @@
+from time import perf_counter
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = structlog.get_logger("app.access")
+
+# Probes come every few seconds and say nothing; failing ones are logged by the readiness route.
+_QUIET_PREFIX = "/health/"
+
+
+class AccessLogMiddleware:
+    """One line for each request: method, path without the query, status, milliseconds, client."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(_QUIET_PREFIX):
+            await self.app(scope, receive, send)
+            return
+        started = perf_counter()
+        status = 500
+
+        async def send_noting_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting_status)
+        finally:
+            client = scope.get("client")
+            logger.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                duration_ms=round((perf_counter() - started) * 1000, 2),
+                client=client[0] if client else None,
+            )

@@ -1,0 +1,42 @@
+"""Keeps secrets out of log lines, whoever wrote them."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from structlog.typing import EventDict, WrappedLogger
+
+REDACTED = "[redacted]"
+
+_SECRET_NAME = re.compile(
+    r"passw|secret|token|authorization|cookie|api[-_]?key|credential|private[-_]?key", re.IGNORECASE
+)
+# postgresql://user:password@host
+_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
+_BEARER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        if "://" in value:
+            value = _URL_PASSWORD.sub(rf"\1:{REDACTED}@", value)
+        if "earer " in value or "asic " in value:
+            value = _BEARER.sub(rf"\1 {REDACTED}", value)
+        return value
+    if isinstance(value, Mapping):
+        return {
+            key: REDACTED if _is_secret(str(key)) else _clean(item) for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return value
+
+
+def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """A structlog processor: masks values by their name, and passwords inside URLs and headers."""
+    return {key: REDACTED if _is_secret(key) else _clean(item) for key, item in event.items()}

@@ -1,0 +1,75 @@
+import logging
+import sys
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from .redaction import redact
+from .settings import LogFormat, LogSettings
+
+# uvicorn gives each of these handlers of its own; its access lines would repeat ours.
+_UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
+
+
+def configure_logging(settings: LogSettings, *, deployed: bool) -> None:
+    """Send everything, libraries and uvicorn included, to standard output in one format.
+
+    Changes the process's loggers: entry points call it, nothing else.
+    """
+    chosen = settings.format or (LogFormat.JSON if deployed else LogFormat.CONSOLE)
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(_number(settings)),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                *shared,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+                _without_colors,
+            ],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redact,
+                _renderer(chosen),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(_number(settings))
+    for name in _UVICORN:
+        logger = logging.getLogger(name)
+        logger.handlers = []
+        logger.propagate = name != "uvicorn.access"
+    # Tells at every migration context what it is; our own line says what was done.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _without_colors(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Drop what uvicorn adds for its own formatter: the message again, with colour codes."""
+    event.pop("color_message", None)
+    return event
+
+
+def _number(settings: LogSettings) -> int:
+    return logging.getLevelNamesMapping()[settings.level.upper()]
+
+
+def _renderer(chosen: LogFormat) -> Processor:
+    if chosen is LogFormat.JSON:
+        return structlog.processors.JSONRenderer()
+    # Tracebacks stay plain: the rich ones print local variables, passwords among them.
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )

@@ -1,0 +1,36 @@
+import os
+
+import anyio
+from anyio.to_thread import run_sync
+from pwdlib import PasswordHash
+from pydantic import SecretStr
+
+
+class PasswordHasher:
+    """Argon2id with the library's recommended costs.
+
+    A hash takes tens of milliseconds of processor time and 64 MiB, so it runs on a thread, and no
+    more run at once than there are processors.
+    """
+
+    def __init__(self) -> None:
+        self._hasher = PasswordHash.recommended()
+        self._limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
+        self._nobody = self._hasher.hash("the password of no account")
+
+    async def hash(self, password: SecretStr) -> str:
+        return await run_sync(self._hasher.hash, password.get_secret_value(), limiter=self._limiter)
+
+    async def verify(self, password: SecretStr, hashed: str | None) -> tuple[bool, str | None]:
+        """Whether it is the password, and a better hash to store if the costs have since risen.
+
+        With no hash to compare with, it takes as long and says no, so that the time of an answer
+        does not tell which accounts exist.
+        """
+        is_right, better = await run_sync(
+            self._hasher.verify_and_update,
+            password.get_secret_value(),
+            hashed or self._nobody,
+            limiter=self._limiter,
+        )
+        return is_right and hashed is not None, better

@@ -1,0 +1,75 @@
+"""Two ways through a long list: numbered pages with a total, or a cursor without one."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field
+
+from .schemas import Schema
+
+Item = TypeVar("Item")
+
+
+class PageQuery(BaseModel):
+    """Numbered pages. A page far down costs the database as much as all before it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    page: Annotated[int, Field(ge=1, le=10_000)] = 1
+    items_per_page: Annotated[int, Field(ge=1, le=100)] = 10
+
+    @property
+    def offset(self) -> int:
+        return (self.page - 1) * self.items_per_page
+
+
+class Page(Schema, Generic[Item]):
+    data: list[Item]
+    total_count: int
+    page: int
+    items_per_page: int
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
+    def has_more(self) -> bool:
+        return self.page * self.items_per_page < self.total_count
+
+
+def _decoded(cursor: str) -> str:
+    decode_cursor(cursor)
+    return cursor
+
+
+class CursorQuery(BaseModel):
+    """Keyset pagination: every page costs the same, and new records do not shift the next one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: Annotated[str, Field(max_length=64), AfterValidator(_decoded)] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+    @property
+    def after(self) -> UUID | None:
+        return None if self.cursor is None else decode_cursor(self.cursor)
+
+
+class CursorPage(Schema, Generic[Item]):
+    data: list[Item]
+    next_cursor: str | None
+    """Absent on the last page."""
+
+
+def encode_cursor(last: UUID) -> str:
+    return urlsafe_b64encode(last.bytes).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> UUID:
+    """Raises `ValueError` for anything that `encode_cursor` did not make."""
+    try:
+        last = UUID(bytes=urlsafe_b64decode(cursor + "=="))
+    except ValueError:
+        raise ValueError("is not a cursor from an earlier answer") from None
+    if encode_cursor(last) != cursor:
+        raise ValueError("is not a cursor from an earlier answer")
+    return last

@@ -1,0 +1,11 @@
+from collections.abc import Iterable
+
+from app.core.feature import Feature
+
+from .routes import build_router
+
+
+def feature(others: Iterable[Feature]) -> Feature:
+    """Listed last: it asks what `others` need to be ready."""
+    checks = tuple(check for other in others for check in other.readiness)
+    return Feature(name="health", root_routers=(build_router(checks),))

@@ -1,0 +1,56 @@
+"""`python -m app.cli user ...`."""
+
+from typing import Annotated, cast
+
+import typer
+from pydantic import SecretStr, ValidationError
+
+from app.core.feature import CommandRunner, State
+
+from .crud import UserCRUD
+from .schemas import UserCreate
+from .service import UserService
+
+commands = typer.Typer(help="Accounts.", no_args_is_help=True)
+
+
+@commands.callback()
+def group() -> None:
+    """Keep `create-superuser` a subcommand while it is the only one."""
+
+
+@commands.command()
+def create_superuser(
+    context: typer.Context,
+    email: Annotated[str, typer.Option(prompt=True)],
+    username: Annotated[str, typer.Option(prompt=True)],
+    password: Annotated[
+        str,
+        typer.Option(
+            envvar="SUPERUSER_PASSWORD",
+            prompt=True,
+            hide_input=True,
+            confirmation_prompt=True,
+            help="At least 12 characters. Better in the variable than on the command line.",
+        ),
+    ],
+    name: str = "Administrator",
+) -> None:
+    """Register an account that may do everything, or promote the one with this e-mail address."""
+    try:
+        data = UserCreate(name=name, username=username, email=email, password=SecretStr(password))
+    except ValidationError as exc:
+        for error in exc.errors(include_input=False, include_url=False, include_context=False):
+            typer.echo(f"{error['loc'][0]}: {error['msg']}", err=True)
+        raise typer.Exit(2) from None
+
+    async def create(state: State) -> str:
+        async with state["database"].transaction() as session:
+            users = UserCRUD(session)
+            if (user := await users.get_for_login(data.email)) is not None:
+                await users.update(user, {"is_superuser": True, "is_active": True})
+                return f"{user.username} is a superuser now; the password was left as it is."
+            await UserService(users, state["passwords"]).register(data, is_superuser=True)
+            return f"{data.username} is registered as a superuser."
+
+    typer.echo(cast("CommandRunner", context.obj).run(create))

@@ -1,0 +1,80 @@
+"""How Alembic reaches the database and learns what the models look like."""
+
+import asyncio
+import logging
+import sys
+from typing import Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Connection, DefaultClause
+
+# Importing the features imports their models, yours included.
+import app.bootstrap.features  # noqa: F401
+from app.bootstrap.settings import load_settings
+from app.bootstrap.variables import ConfigurationError
+from app.core.errors import UnavailableError
+from app.infrastructure.database.base import Base
+from app.infrastructure.database.engine import open_engine
+from app.infrastructure.database.types import UtcDateTime
+
+# As SQLite they would be written as `0`, which PostgreSQL refuses for a boolean.
+PORTABLE_DEFAULTS: dict[str, str | Literal[False]] = {
+    "false": "sa.false()",
+    "true": "sa.true()",
+    "now()": "sa.func.now()",
+}
+
+
+def render_item(kind: str, item: object, _: AutogenContext) -> str | Literal[False]:
+    """How a migration names what would otherwise tie it to our code or to one database."""
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "server_default" and isinstance(item, DefaultClause):
+        return PORTABLE_DEFAULTS.get(str(item.arg), False)
+    return False
+
+
+def run(connection: Connection | None = None, *, url: str | None = None) -> None:
+    context.configure(
+        connection=connection,
+        url=url,
+        target_metadata=Base.metadata,
+        render_item=render_item,
+        # SQLite changes a table by copying it.
+        render_as_batch=True,
+        literal_binds=url is not None,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def run_on_database() -> None:
+    engine = open_engine(load_settings().database, "write")
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(run)
+    finally:
+        await engine.dispose()
+
+
+def show_progress() -> None:
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
+
+
+def main() -> None:
+    given = context.config.attributes.get("connection")
+    if given is not None:
+        run(given)
+    elif context.is_offline_mode():
+        run(url=load_settings().database.write_address.render_as_string(hide_password=False))
+    else:
+        show_progress()
+        asyncio.run(run_on_database())
+
+
+try:
+    main()
+except (ConfigurationError, UnavailableError) as exc:
+    sys.exit(str(exc))

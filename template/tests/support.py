@@ -1,0 +1,54 @@
+"""The service as the tests see it: the real factory, other settings."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from starlette.types import Receive, Scope, Send
+
+from app.bootstrap.factory import create_app
+from app.bootstrap.settings import Settings
+from app.core.feature import Feature
+from app.core.routing import API_PREFIX
+
+
+class FixedSettings(Settings):
+    """Settings that come from the test alone, not from the environment or `.env`."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def client_of(
+    app: FastAPI, state: Mapping[str, Any], *, base_url: str = "http://test"
+) -> AsyncClient:
+    async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = dict(state)
+        await app(scope, receive, send)
+
+    # What the service raises is answered by the service, as behind a real server.
+    transport = ASGITransport(app=with_state, raise_app_exceptions=False)
+    return AsyncClient(transport=transport, base_url=f"{base_url}{API_PREFIX}/")
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, features: Sequence[Feature], *, base_url: str = "http://test"
+) -> AsyncGenerator[AsyncClient]:
+    """A service of its own, for tests that need other settings or other features."""
+    app = create_app(settings, features)
+    async with (
+        app.router.lifespan_context(app) as state,
+        client_of(app, state or {}, base_url=base_url) as client,
+    ):
+        yield client

@@ -1,0 +1,70 @@
+"""Write tests/rows.json: the presets, then rows that cover every allowed pair and triple of switch values.
+
+Run it with `make rows` after a change in questions/. The switches, their values and what they need are read from the
+questions, so a new switch costs nothing here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.arrays import Cell, CoveringArray, Integers
+from harness.questionnaire import Questionnaire, Value
+from harness.rows import questionnaire, switches_of, write
+
+# Attempts at a shorter array: many for a small space, one for a large one, a few seconds for either.
+CELLS_PER_RUN = 6_000
+
+
+class Space:
+    """The switches of a questionnaire as numbered factors."""
+
+    def __init__(self, questions: Questionnaire) -> None:
+        self.values = questions.switches
+        self.names = list(self.values)
+        self.sizes = [len(values) for values in self.values.values()]
+        self.forbidden: list[Cell] = [
+            tuple((self.names.index(name), self.values[name].index(value)) for name, value in refusal.values.items())
+            for refusal in questions.refusals
+        ]
+
+    def encode(self, switches: Mapping[str, Value]) -> Integers:
+        """The row of these switches."""
+        return np.array([self.values[name].index(switches[name]) for name in self.names])
+
+    def decode(self, row: Integers) -> dict[str, Value]:
+        """The switches of this row."""
+        return {name: self.values[name][index] for name, index in zip(self.names, row.tolist(), strict=True)}
+
+    def cover(self, strength: int, begin: Sequence[Integers]) -> tuple[list[Integers], int]:
+        """Rows that cover every allowed combination, and how many of these there are."""
+        array = CoveringArray(self.sizes, self.forbidden, strength)
+        attempts = max(1, CELLS_PER_RUN // array.cells.count)
+        return array.extend(begin, attempts), int(array.possible.sum())
+
+
+def build() -> dict[str, Any]:
+    """The content of rows.json."""
+    space = Space(questionnaire())
+    presets = [str(preset) for preset in questionnaire().choices("preset") if preset != "custom"]
+    begin = [space.encode(switches_of({"preset": preset})) for preset in presets]
+    pairwise, pairs = space.cover(2, begin)
+    threewise, triples = space.cover(3, pairwise)
+    names = presets + ["custom"] * (len(threewise) - len(presets))
+    return {
+        "switches": space.values,
+        "pairs": pairs,
+        "triples": triples,
+        "rows": [
+            {"preset": name, "pairwise": number < len(pairwise), "switches": space.decode(row)}
+            for number, (name, row) in enumerate(zip(names, threewise, strict=True))
+        ],
+    }
+
+
+if __name__ == "__main__":
+    document = build()
+    write(document)
+    suites = sum(row["pairwise"] for row in document["rows"])
+    print(f"{suites} rows for {document['pairs']} pairs, {len(document['rows'])} rows for {document['triples']} triples")

@@ -1,0 +1,124 @@
+"""What is wrong with a rendered project, as lines of text; none of it needs an environment."""
+
+import ast
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from harness import ROOT
+from harness.commands import run
+from harness.projects import Tree, empty_folders, read_texts, read_tree
+from harness.questionnaire import Value
+
+# `${{ }}` is GitHub's own, and `{%` and `{#` occur in nothing that we render.
+DELIMITERS = re.compile(r"\{%|%\}|\{#|#\}|(?<!\$)\{\{[ -]|(?<!\$)\{\{\w+\}\}")
+# Written so that this file does not name one itself.
+REGISTRIES = re.compile(r"pypi[.]org|pythonhosted[.]org|registry[.]npmjs|/simple/?[\"'\s]", re.IGNORECASE)
+BLANK_LINES = {".py": 2, ".mako": 2}
+MAY_BE_EMPTY = {"__init__.py", "py.typed"}
+
+
+@cache
+def residue() -> Mapping[str, Mapping[Value, re.Pattern[str]]]:
+    """For each switch and value the words that give it away; written as data in residue.yml."""
+    entries = yaml.safe_load((ROOT / "tests" / "residue.yml").read_text())
+    return {
+        name: {value: re.compile(pattern, re.IGNORECASE) for value, pattern in entry.items()}
+        if isinstance(entry, dict)
+        else {True: re.compile(entry, re.IGNORECASE)}
+        for name, entry in entries.items()
+    }
+
+
+def problems(project: Path, switches: Mapping[str, Value]) -> list[str]:
+    """Everything that is wrong, each with its file."""
+    files, texts = read_tree(project), read_texts(project)
+    found = [f"{folder}/: empty folder" for folder in empty_folders(project)]
+    for name, text in texts.items():
+        found += [f"{name}: {problem}" for problem in text_problems(name, text)]
+        found += [f"{name}: {problem}" for problem in syntax_problems(name, text)]
+    return found + residue_problems(files, texts, switches) + ruff_problems(project)
+
+
+def text_problems(name: str, text: str) -> Iterator[str]:
+    """Leftovers of the rendering."""
+    if not text.strip():
+        if Path(name).name not in MAY_BE_EMPTY or text:
+            yield "blank file"
+        return
+    if text.startswith("\n"):
+        yield "starts with a blank line"
+    if not text.endswith("\n") or text.endswith("\n\n"):
+        yield "does not end with one newline"
+    most = BLANK_LINES.get(Path(name).suffix, 1)
+    patterns = {
+        f"more than {most} blank lines": re.compile(r"\n[ \t]*" * (most + 2) + r"(?=\S)"),
+        "trailing white space": re.compile(r"[ \t\r]+$", re.MULTILINE),
+        "left-over delimiter": DELIMITERS,
+        "package registry": REGISTRIES,
+    }
+    for problem, pattern in patterns.items():
+        for match in pattern.finditer(text):
+            yield f"line {text.count(chr(10), 0, match.start()) + 1}: {problem}: {match[0]!r}"
+
+
+def syntax_problems(name: str, text: str) -> Iterator[str]:
+    """What the file's own parser says."""
+    parsers = {
+        ".toml": tomllib.loads,
+        ".json": json.loads,
+        ".py": ast.parse,
+        ".yml": parse_yaml,
+        ".yaml": parse_yaml,
+    }
+    if parse := parsers.get(Path(name).suffix):
+        try:
+            parse(text)
+        except (ValueError, SyntaxError, yaml.YAMLError) as error:
+            yield f"does not parse: {error}"
+
+
+def parse_yaml(text: str) -> None:
+    """Raise `YAMLError` where it is no YAML; tags of its own (GitLab's `!reference`) are fine."""
+    for _ in yaml.compose_all(text, Loader=yaml.SafeLoader):
+        pass
+
+
+def residue_problems(files: Tree, texts: Mapping[str, str], switches: Mapping[str, Value]) -> list[str]:
+    """Where a switched-off feature is mentioned, in a path or a text."""
+    found = []
+    for name, entry in residue().items():
+        for value, words in entry.items():
+            if switches[name] != value:
+                found += [f"{path}: {name} is not {value}, yet the path says so" for path in files if words.search(path)]
+                found += [f"{path}: {name} is not {value}, yet it says {hit}" for path, hit in mentions(texts, words)]
+    return found
+
+
+def mentions(texts: Mapping[str, str], words: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """The lines that contain the words."""
+    for path, text in texts.items():
+        for number, line in enumerate(text.splitlines(), 1):
+            if words.search(line):
+                yield f"{path}:{number}", repr(line.strip())
+
+
+def ruff_problems(project: Path) -> list[str]:
+    """What ruff says, with the project's own configuration and with its defaults.
+
+    One process a project: 0.1 s each, so grouping several would buy nothing.
+    """
+    settings = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["ruff"]
+    # Comments that silence a rule of the wide set look unused to the defaults.
+    isolated = f"--isolated --config line-length={settings['line-length']} --config 'lint.ignore=[\"RUF100\"]'"
+    commands = [
+        f"ruff {command} --no-cache {configuration}"
+        for command in ("check --output-format concise", "format --check")
+        for configuration in ("", isolated)
+    ]
+    return [str(outcome) for outcome in (run(f"{command} .", project) for command in commands) if not outcome.ok]

@@ -1,0 +1,118 @@
+"""Snapshots of the template, and projects rendered from them, toggled and updated.
+
+pytest-copie serves plain copies (test_presets.py); it trusts every template, takes unknown answers, cannot toggle and
+reports no conflicts, so the rest is here.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+from copier import Settings, VcsRef, run_copy, run_update
+from filelock import FileLock
+
+from harness import ANSWERS_FILE, ROOT
+from harness.git import commit_all, git
+from harness.rows import questionnaire
+
+# Above every release, so that an update from one goes forward.
+VERSION = "v999.0.0"
+# Nobody is asked, nothing is trusted, and the developer's own Copier settings do not count.
+OPTIONS: dict[str, Any] = {"defaults": True, "quiet": True, "unsafe": False, "settings": Settings()}
+Tree = Mapping[str, bytes]
+
+
+def once(target: Path, make: Callable[[Path], object]) -> Path:
+    """Make a folder once for all workers of a run; nobody sees it half made."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):
+        if not target.exists():
+            unfinished = target.with_name(f"{target.name}.unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            make(unfinished)
+            unfinished.rename(target)
+    return target
+
+
+def work_tree(root: Path = ROOT) -> list[str]:
+    """The files of a checkout as they would be committed now."""
+    listed = git(root, "ls-files", "-coz", "--exclude-standard").split("\0")
+    return sorted(name for name in set(listed) if name and (root / name).is_file())
+
+
+def take_snapshot(target: Path, root: Path = ROOT) -> None:
+    """Clone with all tags, lay the work tree over it, commit and tag.
+
+    Copier takes uncommitted changes into a copy, but the version that it then writes down cannot be updated from.
+    """
+    git(root, "clone", "-q", "--no-checkout", str(root), str(target))
+    for name in work_tree(root):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, target / name, follow_symlinks=False)
+    commit_all(target, "Snapshot of the work tree")
+    git(target, "tag", VERSION)
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Renders one template, each set of answers once, for every worker of the run."""
+
+    template: Path
+    folder: Path
+
+    def __call__(self, version: str = VERSION, **answers: Any) -> Path:
+        """A rendered project to read, not to change."""
+        known(answers)
+        key = sha256(dumps([str(self.template), version, answers], sort_keys=True).encode()).hexdigest()[:16]
+        return once(self.folder / key, lambda target: self.render(target, version, **answers))
+
+    def render(self, target: Path, version: str = VERSION, **answers: Any) -> None:
+        """What `copier copy --defaults -d ...` does, without trust."""
+        run_copy(str(self.template), target, data=answers, vcs_ref=version, **OPTIONS)
+
+    def project(self, target: Path, version: str = VERSION, **answers: Any) -> Path:
+        """A committed project of one's own."""
+        shutil.copytree(self(version, **answers), target, symlinks=True)
+        commit_all(target, "Start from the template")
+        return target
+
+
+def known(answers: Mapping[str, Any]) -> None:
+    """Copier ignores unknown answers silently; a test must not."""
+    assert not answers.keys() - questionnaire().questions.keys(), f"no such question in {sorted(answers)}"
+
+
+def update(project: Path, version: str | VcsRef = VcsRef.CURRENT, **answers: Any) -> list[str]:
+    """What `copier update --defaults -d ...` does, without trust; returns the paths left in conflict.
+
+    Without a version only the answers change (`-r :current:`).
+    """
+    known(answers)
+    run_update(project, data=answers, vcs_ref=version, overwrite=True, **OPTIONS)
+    status = git(project, "status", "--porcelain", "-uall").splitlines()
+    unmerged = [line[3:] for line in status if line[:2] in {"UU", "AA", "DU", "UD", "AU", "UA", "DD"}]
+    return unmerged + [str(path) for path in project.rglob("*.rej")]
+
+
+def read_tree(folder: Path, *, without: tuple[str, ...] = ()) -> dict[str, bytes]:
+    """The files of a project by path, as git would see them: no caches, databases or environments."""
+    paths = git(folder, "ls-files", "-coz", "--exclude-standard").split("\0") if (folder / ".git").exists() else None
+    names = paths or [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    wanted = [name for name in names if name and not name.startswith(without) and (folder / name).is_file()]
+    return {name: (folder / name).read_bytes() for name in sorted(wanted)}
+
+
+def read_texts(folder: Path) -> dict[str, str]:
+    """The text files of a rendered project, without the answers file."""
+    files = read_tree(folder)
+    return {name: data.decode() for name, data in files.items() if name != ANSWERS_FILE and b"\0" not in data}
+
+
+def empty_folders(folder: Path) -> list[str]:
+    """Folders with nothing in them, git's own aside."""
+    folders = (path for path in folder.rglob("*") if path.is_dir() and ".git" not in path.relative_to(folder).parts)
+    return [path.relative_to(folder).as_posix() for path in folders if not any(path.iterdir())]

@@ -1,0 +1,149 @@
+"""Servers that the tests stand on: PostgreSQL from the machine's own programs, and the rendered service itself."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from harness.commands import environment
+
+MISSING = "PostgreSQL is needed: install it (Debian: apt-get install postgresql) or set TEST_DATABASE_URL"
+START_SECONDS = 30
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def missing(message: str) -> None:
+    """Skip where a developer lacks a server, fail where CI does."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def postgresql_programs() -> Path | None:
+    """The newest installed version; Debian keeps its servers off PATH."""
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    found = shutil.which("initdb")
+    return versions[-1] if versions else Path(found).resolve().parent if found else None
+
+
+def unprivileged() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root, so root runs it as the user that its package made."""
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of a server: the one in TEST_DATABASE_URL, else one of its own on a free port."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield url
+        return
+    programs = postgresql_programs()
+    if programs is None:
+        missing(MISSING)
+    assert programs is not None
+    with tempfile.TemporaryDirectory(prefix="slipway-pg-") as name, contextlib.ExitStack() as stack:
+        folder, user = Path(name), unprivileged()
+        if user:
+            os.chown(folder, user["user"], user["group"])
+        yield stack.enter_context(running_postgresql(programs, folder, user))
+
+
+@contextmanager
+def running_postgresql(programs: Path, folder: Path, user: Mapping[str, Any]) -> Iterator[str]:
+    """A fresh cluster in `folder`, without the durability that a test has no use for."""
+    port, data = free_port(), folder / "data"
+    initdb = [programs / "initdb", "-D", data, "-U", "test", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8"]
+    subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder, **user)
+    options = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": folder,
+        "fsync": "off",
+        "full_page_writes": "off",
+        "synchronous_commit": "off",
+        "max_connections": 200,
+    }
+    settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen([programs / "postgres", "-D", data, *settings], stderr=log, cwd=folder, **user)
+    try:
+        url = f"postgresql://test@127.0.0.1:{port}/postgres"
+        wait_until(lambda: psycopg.connect(url).close(), server, folder / "log")
+        yield url
+    finally:
+        stop(server, fast=True)
+
+
+@contextmanager
+def new_database(server: str) -> Iterator[str]:
+    """The URL of an empty database, dropped afterwards."""
+    name = f"slipway_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        try:
+            yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@contextmanager
+def served(project: Path, **extra: str) -> Iterator[str]:
+    """The base URL of a project's service, really started by uvicorn in its own environment."""
+    port, log = free_port(), project.parent / f"{project.name}.log"
+    python = project / ".venv" / "bin" / "python"
+    command = [python, "-m", "uvicorn", "app.main:app", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("w") as output:
+        server = subprocess.Popen(command, cwd=project, env=environment(**extra), stdout=output, stderr=output)
+    try:
+        wait_until(lambda: socket.create_connection(("127.0.0.1", port), 1).close(), server, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(server)
+
+
+def wait_until(ready: Any, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until `ready` raises no more. Raises `RuntimeError` with the log where the server ends or takes too long."""
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            ready()
+        except (OSError, psycopg.OperationalError) as error:
+            if server.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"{server.args!r} did not come up:\n{log.read_text()[-4000:]}") from error
+            time.sleep(0.05)
+        else:
+            return
+
+
+def stop(server: "subprocess.Popen[bytes]", *, fast: bool = False) -> None:
+    """Ask it to stop; kill it where it does not."""
+    server.send_signal(2 if fast else 15)
+    try:
+        server.wait(15)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+        print(f"{server.args!r} had to be killed", file=sys.stderr)
