@@ -7,17 +7,20 @@ reports no conflicts, so the rest is here.
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import unified_diff
+from functools import cache
 from hashlib import sha256
 from json import dumps
 from pathlib import Path
 from typing import Any
 
+import yaml
 from copier import Settings, VcsRef, run_copy, run_update
 from filelock import FileLock
 
 from harness import ANSWERS_FILE, ROOT
 from harness.git import commit_all, git
-from harness.rows import questionnaire
+from harness.questionnaire import Questionnaire
 
 # Above every release, so that an update from one goes forward.
 VERSION = "v999.0.0"
@@ -66,7 +69,7 @@ class Renderer:
 
     def __call__(self, version: str = VERSION, **answers: Any) -> Path:
         """A rendered project to read, not to change."""
-        known(answers)
+        known(self.template, answers)
         key = sha256(dumps([str(self.template), version, answers], sort_keys=True).encode()).hexdigest()[:16]
         return once(self.folder / key, lambda target: self.render(target, version, **answers))
 
@@ -81,9 +84,16 @@ class Renderer:
         return target
 
 
-def known(answers: Mapping[str, Any]) -> None:
+@cache
+def questions_of(template: Path) -> Questionnaire:
+    """The questions of a snapshot."""
+    return Questionnaire(template)
+
+
+def known(template: Path, answers: Mapping[str, Any]) -> None:
     """Copier ignores unknown answers silently; a test must not."""
-    assert not answers.keys() - questionnaire().questions.keys(), f"no such question in {sorted(answers)}"
+    unknown = answers.keys() - questions_of(template).questions.keys()
+    assert not unknown, f"no such question: {', '.join(sorted(unknown))}"
 
 
 def update(project: Path, version: str | VcsRef = VcsRef.CURRENT, **answers: Any) -> list[str]:
@@ -91,7 +101,8 @@ def update(project: Path, version: str | VcsRef = VcsRef.CURRENT, **answers: Any
 
     Without a version only the answers change (`-r :current:`).
     """
-    known(answers)
+    stored = yaml.safe_load((project / ANSWERS_FILE).read_text())
+    known(Path(stored["_src_path"]), answers)
     run_update(project, data=answers, vcs_ref=version, overwrite=True, **OPTIONS)
     status = git(project, "status", "--porcelain", "-uall").splitlines()
     unmerged = [line[3:] for line in status if line[:2] in {"UU", "AA", "DU", "UD", "AU", "UA", "DD"}]
@@ -110,6 +121,18 @@ def read_texts(folder: Path) -> dict[str, str]:
     """The text files of a rendered project, without the answers file."""
     files = read_tree(folder)
     return {name: data.decode() for name, data in files.items() if name != ANSWERS_FILE and b"\0" not in data}
+
+
+def differences(actual: Path, expected: Path, *, without: tuple[str, ...] = ()) -> str:
+    """How two projects differ, as a diff; empty where they are the same."""
+    found = read_tree(actual, without=without)
+    wanted = read_tree(expected, without=without)
+    lines = []
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            old, new = (tree.get(name, b"").decode(errors="replace").splitlines() for tree in (wanted, found))
+            lines += unified_diff(old, new, f"expected/{name}", f"actual/{name}", lineterm="", n=1)
+    return "\n".join(lines)
 
 
 def empty_folders(folder: Path) -> list[str]:

@@ -40,5 +40,6 @@ def _document(operation: dict[str, Any]) -> None:
     if "422" in responses:
         responses["422"] = response_entry("The request is not valid")
     if "requestBody" in operation:
+        responses["400"] = response_entry("The body cannot be read")
         responses["413"] = response_entry("The body is too large")
     operation["responses"] = dict(sorted(responses.items()))

@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,7 +29,7 @@ def _problem(
     body = {"type": "about:blank", "title": phrase, "status": int(status), **members}
     body |= {"instance": request.url.path, "request_id": request.state.request_id}
     # The detail of a plain HTTP error often only repeats the title.
-    if body.get("detail") in {None, body["title"], phrase}:
+    if body.get("detail") in (None, body["title"], phrase):
         body.pop("detail", None)
     return JSONResponse(body, status_code=int(status), headers=headers, media_type=MEDIA_TYPE)
 
@@ -69,6 +70,8 @@ def _response(request: Request, exc: Exception) -> JSONResponse:
     if isinstance(exc, RequestValidationError):
         return _invalid_request(request, exc)
     if isinstance(exc, HTTPException):
+        if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            return _problem(request, exc.status_code, headers={"Allow": _allowed(request)})
         return _problem(request, exc.status_code, headers=exc.headers, detail=exc.detail)
     logger.error("unhandled error", exc_info=exc)
     return _problem(
@@ -77,6 +80,16 @@ def _response(request: Request, exc: Exception) -> JSONResponse:
         type=type_of("internal"),
         detail="The error was logged; quote the request id when you report it.",
     )
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the path; the exception only knows those of the first route with it."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.path_regex is not None and route.path_regex.match(path):
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
 
 
 async def _handle(request: Request, exc: Exception) -> JSONResponse:

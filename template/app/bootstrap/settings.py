@@ -37,6 +37,8 @@ class Settings(CustomSettings):
 
     model_config = SettingsConfigDict(
         env_file=".env",
+        # `LOG_FORMAT=` in a copied .env.example, or an empty field of a platform's form.
+        env_ignore_empty=True,
         env_nested_delimiter="_",
         env_nested_max_split=1,
         # Compose and other tools keep variables of their own in .env; misspelt ones are caught
@@ -69,7 +71,7 @@ class Settings(CustomSettings):
     @model_validator(mode="after")
     def _deployed_is_strict(self) -> Self:
         if self.environment.is_deployed and (refusals := self.refusals()):
-            raise ValueError("; ".join(refusals))
+            raise ValueError("\n".join(refusals))
         return self
 
 

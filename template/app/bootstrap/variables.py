@@ -57,9 +57,8 @@ def explain(exc: ValidationError | SettingsError, settings: type[BaseSettings]) 
             lines.append(_unknown(name, match[0] if match else None))
         else:
             message = error["msg"].removeprefix("Value error, ")
-            lines.extend(
-                f"  {name}: {part}" if name else f"  {part}" for part in message.split("; ")
-            )
+            prefix = f"  {name}: " if name else "  "
+            lines.extend(prefix + line for line in message.splitlines())
     return lines
 
 

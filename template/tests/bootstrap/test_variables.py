@@ -125,9 +125,9 @@ class TestEnvExample:
             assert value_of(settings, path) == value_of(defaults, path), name
 
 
-def value_of(settings: Settings, path: tuple[str, ...]) -> str:
-    """As it is printed: a secret that each process makes for itself is the same then."""
+def value_of(settings: Settings, path: tuple[str, ...]) -> object:
+    """A secret as its mask: each process may make one of its own."""
     value: object = settings
     for part in path:
         value = getattr(value, part)
-    return str(value)
+    return str(value) if isinstance(value, SecretStr) else value

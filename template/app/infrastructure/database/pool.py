@@ -1,3 +1,4 @@
+import logging
 from typing import Any
 
 import anyio
@@ -5,6 +6,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 from .errors import DatabaseBusyError
+
+# SQLAlchemy logs under the name of the class, and says at INFO that a pool was closed.
+logging.getLogger(__name__).setLevel(logging.WARNING)
 
 
 class FairPool(AsyncAdaptedQueuePool):

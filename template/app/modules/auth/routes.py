@@ -1,7 +1,6 @@
 from typing import Annotated
 
-from fastapi import Depends
-from fastapi.security import OAuth2PasswordRequestForm
+from fastapi import Form
 
 from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
@@ -9,7 +8,7 @@ from app.modules.common.problems import raises
 
 from .dependencies import AuthServiceDep
 from .errors import InvalidCredentialsError
-from .schemas import TokenRead
+from .schemas import LoginForm, TokenRead
 
 router = PrefixRouter(prefix="/auth", tags=["auth"])
 
@@ -18,8 +17,6 @@ router = PrefixRouter(prefix="/auth", tags=["auth"])
     "/token",
     responses=raises(InvalidCredentialsError, DatabaseBusyError, DatabaseUnreachableError),
 )
-async def log_in(
-    auth: AuthServiceDep, form: Annotated[OAuth2PasswordRequestForm, Depends()]
-) -> TokenRead:
+async def log_in(auth: AuthServiceDep, form: Annotated[LoginForm, Form()]) -> TokenRead:
     """Log in with a username or an e-mail address, for an access token."""
     return await auth.log_in(form.username, form.password)

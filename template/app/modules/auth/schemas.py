@@ -1,6 +1,20 @@
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+
+from app.modules.common.schemas import Line
+from app.modules.user.models import EMAIL_LENGTH
+from app.modules.user.schemas import KnownPassword
+
+
+class LoginForm(BaseModel):
+    """The form of RFC 6749 section 4.3; what else a client sends with it is ignored."""
+
+    grant_type: Literal["password"] = "password"
+    username: Annotated[
+        Line, Field(max_length=EMAIL_LENGTH, description="A username or an e-mail address.")
+    ]
+    password: KnownPassword
 
 
 class TokenRead(BaseModel):

@@ -21,12 +21,12 @@ class AuthService:
         self.passwords = passwords
         self.tokens = tokens
 
-    async def log_in(self, identifier: str, password: str) -> TokenRead:
+    async def log_in(self, identifier: str, password: SecretStr) -> TokenRead:
         """`identifier` is a username or an e-mail address, in any case."""
         async with self.database.reading() as session:
             user = await find_for_login(session, _canonical(identifier))
         is_right, better = await self.passwords.verify(
-            SecretStr(password), user.hashed_password if user else None
+            password, user.hashed_password if user else None
         )
         if user is None or not is_right or not user.is_active:
             raise InvalidCredentialsError
@@ -39,7 +39,7 @@ class AuthService:
 
 def _canonical(identifier: str) -> str:
     if "@" not in identifier:
-        return identifier.strip().lower()
+        return identifier.lower()
     try:
         return canonical_email(identifier)
     except ValueError:

@@ -60,21 +60,23 @@ async def scroll_books(
     return {"data": data, "next_cursor": None if last is None else encode_cursor(last)}
 
 
-@router.get("/{book_id}", response_model=BookRead, responses=raises(BookNotFoundError))
+@router.get("/{book_id:uuid}", response_model=BookRead, responses=raises(BookNotFoundError))
 async def read_book(books: BookReaderDep, book_id: UUID) -> Book:
     """Read one of your books."""
     return await books.get(book_id)
 
 
 @router.patch(
-    "/{book_id}", response_model=BookRead, responses=raises(BookNotFoundError, IsbnTakenError)
+    "/{book_id:uuid}", response_model=BookRead, responses=raises(BookNotFoundError, IsbnTakenError)
 )
 async def update_book(books: BookServiceDep, book_id: UUID, data: BookUpdate) -> Book:
     """Change the fields that are present and leave the others alone."""
     return await books.update(book_id, data)
 
 
-@router.delete("/{book_id}", status_code=HTTPStatus.NO_CONTENT, responses=raises(BookNotFoundError))
+@router.delete(
+    "/{book_id:uuid}", status_code=HTTPStatus.NO_CONTENT, responses=raises(BookNotFoundError)
+)
 async def delete_book(books: BookServiceDep, book_id: UUID) -> None:
     """Take a book out of your catalogue. Its ISBN can be added again."""
     await books.delete(book_id)

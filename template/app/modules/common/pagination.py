@@ -4,7 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from .schemas import Schema
 
@@ -36,17 +36,13 @@ class Page(Schema, Generic[Item]):
         return self.page * self.items_per_page < self.total_count
 
 
-def _decoded(cursor: str) -> str:
-    decode_cursor(cursor)
-    return cursor
-
-
 class CursorQuery(BaseModel):
     """Keyset pagination: every page costs the same, and new records do not shift the next one."""
 
     model_config = ConfigDict(extra="forbid")
 
-    cursor: Annotated[str, Field(max_length=64), AfterValidator(_decoded)] | None = None
+    # The 22 characters of 16 bytes in base64; the last one holds only two bits.
+    cursor: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{21}[AQgw]$")] | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
     @property
@@ -65,11 +61,4 @@ def encode_cursor(last: UUID) -> str:
 
 
 def decode_cursor(cursor: str) -> UUID:
-    """Raises `ValueError` for anything that `encode_cursor` did not make."""
-    try:
-        last = UUID(bytes=urlsafe_b64decode(cursor + "=="))
-    except ValueError:
-        raise ValueError("is not a cursor from an earlier answer") from None
-    if encode_cursor(last) != cursor:
-        raise ValueError("is not a cursor from an earlier answer")
-    return last
+    return UUID(bytes=urlsafe_b64decode(cursor + "=="))

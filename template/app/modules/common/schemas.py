@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class Schema(BaseModel):
@@ -36,25 +36,37 @@ class RecordSchema(TimestampSchema):
     id: UUID
 
 
-def _refuse(value: str, *, allowed: str) -> str:
-    # Control characters break logs and terminals, PostgreSQL refuses NUL, and lone surrogates
-    # cannot be encoded at all.
-    for character in value:
-        if unicodedata.category(character) in {"Cc", "Cs"} and character not in allowed:
-            raise ValueError("must not contain control characters")
+# What the checks below accept, for the API's description.
+VISIBLE = r"[^\s\x00-\x1f\x7f-\x9f]"
+PRINTABLE = r"[^\x00-\x1f\x7f-\x9f]"
+
+
+def _without_controls(value: str, allowed: str = "") -> str:
+    # Control characters break logs and terminals, and PostgreSQL refuses NUL.
+    if any(unicodedata.category(item) == "Cc" and item not in allowed for item in value):
+        raise ValueError("must not contain control characters")
     return value
 
 
-def _plain(value: str) -> str:
-    return _refuse(value, allowed="")
+def _one_line(value: str) -> str:
+    if value != value.strip() or not value:
+        raise ValueError("must not be blank, nor begin or end with a blank")
+    return _without_controls(value)
 
 
-def _plain_lines(value: str) -> str:
-    return _refuse(value, allowed="\n\r\t")
+def _lines(value: str) -> str:
+    return _without_controls(value, allowed="\n\r\t")
 
 
-Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
-Line = Annotated[Stripped, AfterValidator(_plain)]
-"""One line of text. Give the length with `Field`."""
-Text = Annotated[Stripped, AfterValidator(_plain_lines)]
-"""Text that may have several lines."""
+Line = Annotated[
+    str,
+    AfterValidator(_one_line),
+    Field(min_length=1, json_schema_extra={"pattern": f"^{VISIBLE}({PRINTABLE}*{VISIBLE})?$"}),
+]
+"""One line of text. Give the longest with `Field`."""
+Text = Annotated[
+    str,
+    AfterValidator(_lines),
+    Field(json_schema_extra={"pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"}),
+]
+"""Text that may have several lines. Give the longest with `Field`."""

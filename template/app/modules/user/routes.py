@@ -38,7 +38,7 @@ _SUPERUSERS = [Depends(require_superuser)]
 
 
 class UserQuery(PageQuery):
-    search: Annotated[Line, Field(min_length=1, max_length=100)] | None = None
+    search: Annotated[Line, Field(max_length=100)] | None = None
 
 
 @router.post(
@@ -96,7 +96,7 @@ async def list_users(
 
 
 @router.get(
-    "/{user_id}",
+    "/{user_id:uuid}",
     response_model=UserPublic,
     dependencies=[Depends(require_user)],
     responses=raises(NotAuthenticatedError, UserNotFoundError),
@@ -107,7 +107,7 @@ async def read_user(users: UserReaderDep, user_id: UUID) -> User:
 
 
 @router.delete(
-    "/{user_id}",
+    "/{user_id:uuid}",
     status_code=HTTPStatus.NO_CONTENT,
     dependencies=_SUPERUSERS,
     responses=raises(NotAuthenticatedError, SuperuserRequiredError, UserNotFoundError),

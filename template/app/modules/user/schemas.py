@@ -1,23 +1,22 @@
 from typing import Annotated
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic import (
     MISSING,
     AfterValidator,
     Field,
-    HttpUrl,
     SecretStr,
-    UrlConstraints,
 )
 
 from app.modules.common.schemas import (
+    PRINTABLE,
+    VISIBLE,
     Line,
     PersistentDeletion,
     RecordSchema,
     RequestSchema,
     Schema,
-    Stripped,
 )
 
 from .models import EMAIL_LENGTH, NAME_LENGTH, URL_LENGTH, USERNAME_LENGTH
@@ -27,6 +26,8 @@ _RESERVED = frozenset(
     {"active", "admin", "administrator", "api", "db", "me", "null", "root", "self", "support"}
     | {"system", "undefined"}
 )
+# Domains such as `test` and `local`, to which no mail can be sent from outside.
+_NO_MAIL = rf"[.@]({'|'.join(SPECIAL_USE_DOMAIN_NAMES).replace('.', '[.]')})$"
 # Length decides how hard a password is to guess (NIST SP 800-63B); the upper bound only keeps
 # hashing cheap. Spaces are part of a password, so nothing is stripped.
 SHORTEST_PASSWORD = 12
@@ -46,57 +47,77 @@ def canonical_email(email: str) -> str:
     standard allows.
     """
     try:
-        return validate_email(email, check_deliverability=False).normalized.lower()
+        parsed = validate_email(email, check_deliverability=False)
     except EmailNotValidError as exc:
         raise ValueError(str(exc)) from None
+    return parsed.normalized.lower()
 
 
-def _acceptable(password: SecretStr) -> SecretStr:
-    text = password.get_secret_value()
-    if not SHORTEST_PASSWORD <= len(text) <= LONGEST_PASSWORD:
-        raise ValueError(f"must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+def _encodable(password: SecretStr) -> SecretStr:
+    # JSON can carry half a surrogate pair, which has no bytes to hash.
     try:
-        text.encode()
+        password.get_secret_value().encode()
     except UnicodeEncodeError:
         raise ValueError("must be valid text") from None
     return password
 
 
-def _text(url: HttpUrl) -> str:
-    return str(url)
+def _long_enough(password: SecretStr) -> SecretStr:
+    if not SHORTEST_PASSWORD <= len(password.get_secret_value()) <= LONGEST_PASSWORD:
+        raise ValueError(f"must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+    return password
 
 
-Name = Annotated[Line, Field(min_length=2, max_length=NAME_LENGTH, examples=["Ada Lovelace"])]
+Name = Annotated[
+    Line,
+    Field(
+        min_length=2,
+        max_length=NAME_LENGTH,
+        examples=["Ada Lovelace"],
+        json_schema_extra={"pattern": f"^{VISIBLE}{PRINTABLE}*{VISIBLE}$"},
+    ),
+]
 Username = Annotated[
-    Stripped,
+    str,
     # A letter somewhere: a number alone could be taken for an id.
     Field(
         min_length=2,
         max_length=USERNAME_LENGTH,
         pattern=r"^[a-z0-9_]*[a-z][a-z0-9_]*$",
         examples=["ada"],
+        json_schema_extra={"not": {"enum": sorted(_RESERVED)}},
     ),
     AfterValidator(_not_reserved),
 ]
 Email = Annotated[
-    Stripped,
+    str,
     Field(
         max_length=EMAIL_LENGTH,
         examples=["ada@example.com"],
-        json_schema_extra={"format": "email"},
+        json_schema_extra={"format": "email", "not": {"pattern": _NO_MAIL}},
     ),
     AfterValidator(canonical_email),
 ]
+KnownPassword = Annotated[SecretStr, Field(max_length=LONGEST_PASSWORD), AfterValidator(_encodable)]
+"""One to compare with, whatever the rules were when it was chosen."""
 Password = Annotated[
     SecretStr,
     Field(
         examples=["correct horse battery staple"],
         json_schema_extra={"minLength": SHORTEST_PASSWORD, "maxLength": LONGEST_PASSWORD},
     ),
-    AfterValidator(_acceptable),
+    AfterValidator(_encodable),
+    AfterValidator(_long_enough),
 ]
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+# No quotes and no brackets, so that a page which forgets to escape it still is not broken by it.
 ImageUrl = Annotated[
-    HttpUrl, UrlConstraints(allowed_schemes=["https"], max_length=URL_LENGTH), AfterValidator(_text)
+    str,
+    Field(
+        max_length=URL_LENGTH,
+        pattern=rf"^https://{_LABEL}(\.{_LABEL})+(:[0-9]{{1,5}})?(/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?$",
+        examples=["https://example.com/ada.png"],
+    ),
 ]
 
 
@@ -152,7 +173,7 @@ class UserUpdate(RequestSchema):
     username: Username | MISSING = MISSING
     email: Email | MISSING = MISSING
     profile_image_url: ImageUrl | MISSING | None = MISSING
-    current_password: SecretStr | MISSING = MISSING
+    current_password: KnownPassword | MISSING = MISSING
 
 
 class UserUpdateInternal(RequestSchema):

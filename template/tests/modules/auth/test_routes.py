@@ -15,12 +15,15 @@ pytestmark = pytest.mark.anyio
 
 
 class TestLogIn:
-    @pytest.mark.parametrize("spelling", ["{username}", "{email}", "{EMAIL}", " {username} "])
+    @pytest.mark.parametrize("spelling", ["{username}", "{email}", "{EMAIL}", "{USERNAME}"])
     async def test_takes_the_username_or_the_email(
         self, client: AsyncClient, user: User, spelling: str
     ) -> None:
         identifier = spelling.format(
-            username=user.username, email=user.email, EMAIL=user.email.upper()
+            username=user.username,
+            USERNAME=user.username.upper(),
+            email=user.email,
+            EMAIL=user.email.upper(),
         )
 
         response = await client.post(
@@ -102,6 +105,13 @@ class TestLogIn:
         stored = await session.scalar(select(User.hashed_password).where(User.id == user.id))
         assert stored is not None
         assert "m=65536" in stored
+
+    async def test_refuses_what_no_username_can_be(self, client: AsyncClient) -> None:
+        response = await client.post(
+            "auth/token", data={"username": "a\x00b", "password": PASSWORD}
+        )
+
+        assert response.status_code == 422
 
     async def test_does_not_echo_the_form(self, client: AsyncClient) -> None:
         response = await client.post("auth/token", data={"password": PASSWORD})

@@ -17,14 +17,14 @@ from tests.support import client_of
 
 pytestmark = pytest.mark.anyio
 
-EMMA = {"title": "Emma", "author": "Jane Austen", "isbn": "978-0-14-143958-7"}
+EMMA = {"title": "Emma", "author": "Jane Austen", "isbn": "9780141439587"}
 
 _numbers = count(1)
 
 
 async def create_book(session: AsyncSession, owner: User, **values: object) -> Book:
     number = next(_numbers)
-    defaults = {"title": f"Book {number}", "author": "Anonymous", "isbn": f"{number:013}"}
+    defaults = {"title": f"Book {number}", "author": "Anonymous", "isbn": f"978{number:010}"}
     book = Book(owner_id=owner.id, **defaults | values)
     session.add(book)
     await session.commit()
@@ -51,7 +51,7 @@ class TestAddBook:
     async def test_refuses_the_same_book_twice(self, user_client: AsyncClient) -> None:
         await user_client.post("books", json=EMMA)
 
-        response = await user_client.post("books", json=EMMA | {"isbn": "9780141439587"})
+        response = await user_client.post("books", json=EMMA)
 
         assert response.status_code == 409
         assert response.json()["type"] == "urn:problem:book.isbn_taken"
@@ -68,7 +68,7 @@ class TestAddBook:
     @pytest.mark.parametrize(
         ("field", "value"),
         [
-            ("isbn", "9780141439588"),
+            ("isbn", "978-0-14-143958-7"),
             ("isbn", "12345"),
             ("isbn", "97801414395٨7"),
             ("title", ""),
@@ -196,6 +196,7 @@ class TestListBooks:
             ({"published_from": 1815}, ["Emma"]),
             ({"published_to": 1814}, ["100% wool"]),
             ({"published_from": 1700, "published_to": 1815}, ["Emma", "100% wool"]),
+            ({"published_from": 1900, "published_to": 1800}, []),
         ],
     )
     async def test_filters(
@@ -221,7 +222,6 @@ class TestListBooks:
             {"sort": "isbn"},
             {"page": 0},
             {"items_per_page": 101},
-            {"published_from": 2000, "published_to": 1900},
             {"unknown": 1},
         ],
     )

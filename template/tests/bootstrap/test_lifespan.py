@@ -1,0 +1,84 @@
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from app.bootstrap.lifespan import open_features
+from app.core.feature import Feature, Lifespan, State
+
+pytestmark = pytest.mark.anyio
+
+
+class Diary:
+    """Lifespans that write down when they open and close."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def feature(self, name: str, *, key: str | None = None, fails: bool = False) -> Feature:
+        return Feature(name=name, lifespan=self._lifespan(name, key or name, fails=fails))
+
+    def _lifespan(self, name: str, key: str, *, fails: bool) -> Lifespan:
+        @asynccontextmanager
+        async def opened() -> AsyncGenerator[State]:
+            self.lines.append(f"open {name}")
+            if fails:
+                raise ConnectionError(name)
+            try:
+                yield {key: f"value of {name}"}
+            finally:
+                self.lines.append(f"close {name}")
+
+        def lifespan() -> AbstractAsyncContextManager[State]:
+            return opened()
+
+        return lifespan
+
+
+@pytest.fixture
+def diary() -> Diary:
+    return Diary()
+
+
+class TestOpenFeatures:
+    async def test_opens_in_order_and_closes_in_reverse(self, diary: Diary) -> None:
+        features = [diary.feature("first"), Feature(name="none"), diary.feature("second")]
+        async with open_features(features) as state:
+            assert diary.lines == ["open first", "open second"]
+            assert state == {"first": "value of first", "second": "value of second"}
+
+        assert diary.lines == ["open first", "open second", "close second", "close first"]
+
+    async def test_closes_what_is_open_when_a_later_one_fails(self, diary: Diary) -> None:
+        features = [
+            diary.feature("first"),
+            diary.feature("second"),
+            diary.feature("third", fails=True),
+            diary.feature("fourth"),
+        ]
+        with pytest.raises(ConnectionError, match="third"):
+            async with open_features(features):
+                pass  # pragma: no cover
+
+        assert diary.lines == [
+            "open first",
+            "open second",
+            "open third",
+            "close second",
+            "close first",
+        ]
+
+    async def test_closes_all_after_an_error_in_between(self, diary: Diary) -> None:
+        with pytest.raises(KeyError, match="request"):
+            async with open_features([diary.feature("first"), diary.feature("second")]):
+                raise KeyError("request")
+
+        assert diary.lines[2:] == ["close second", "close first"]
+
+    async def test_refuses_two_features_with_one_name_in_the_state(self, diary: Diary) -> None:
+        features = [diary.feature("first", key="pool"), diary.feature("second", key="pool")]
+        with pytest.raises(RuntimeError, match=r"^second redefines request\.state\.pool$"):
+            async with open_features(features):
+                pass  # pragma: no cover
+
+        assert diary.lines == ["open first", "open second", "close second", "close first"]

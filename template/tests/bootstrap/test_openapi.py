@@ -1,0 +1,169 @@
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.bootstrap.factory import create_app
+from app.bootstrap.features import enabled_features
+from tests.support import FixedSettings
+
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    settings = FixedSettings(environment="test")
+    return create_app(settings, enabled_features(settings)).openapi()
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every operation by method and path."""
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in the document."""
+    if isinstance(value, dict):
+        yield value
+        for item in value.values():
+            yield from nodes(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from nodes(item)
+
+
+def resolve(document: dict[str, Any], reference: str) -> Any:
+    found: Any = document
+    for part in reference.removeprefix("#/").split("/"):
+        found = found[part]
+    return found
+
+
+class TestDocument:
+    def test_is_openapi_3_1(self, document: dict[str, Any]) -> None:
+        assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
+        assert {"title", "version"} <= document["info"].keys()
+        assert document["paths"]
+
+    def test_has_only_references_that_lead_somewhere(self, document: dict[str, Any]) -> None:
+        references = {node["$ref"] for node in nodes(document) if "$ref" in node}
+
+        assert "#/components/schemas/Problem" in references
+        for reference in references:
+            assert isinstance(resolve(document, reference), dict)
+
+    def test_has_no_schema_that_nothing_uses(self, document: dict[str, Any]) -> None:
+        references = {node["$ref"] for node in nodes(document) if "$ref" in node}
+        schemas = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+
+        assert schemas <= references
+
+    def test_has_schemas_in_order(self, document: dict[str, Any]) -> None:
+        names = list(document["components"]["schemas"])
+
+        assert names == sorted(names)
+        assert not {"HTTPValidationError", "ValidationError"} & set(names)
+
+    def test_is_made_once(self) -> None:
+        app = create_app(FixedSettings(environment="test"), [])
+
+        assert app.openapi() is app.openapi()
+
+    def test_describes_the_problem(self, document: dict[str, Any]) -> None:
+        problem = document["components"]["schemas"]["Problem"]
+
+        assert problem["required"] == ["title", "status"]
+        assert {"type", "title", "status", "detail", "instance", "request_id", "errors"} == (
+            problem["properties"].keys()
+        )
+
+
+class TestOperations:
+    def test_have_ids_of_their_own(self, operations: dict[str, dict[str, Any]]) -> None:
+        ids = [operation["operationId"] for operation in operations.values()]
+
+        assert len(ids) == len(set(ids))
+        assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) for name in ids)
+
+    def test_are_explained_and_tagged(self, operations: dict[str, dict[str, Any]]) -> None:
+        for name, operation in operations.items():
+            assert operation["tags"], name
+            assert operation["summary"], name
+            assert operation["description"], name
+
+    def test_declare_their_path_parameters(self, operations: dict[str, dict[str, Any]]) -> None:
+        for name, operation in operations.items():
+            declared = {
+                parameter["name"]
+                for parameter in operation.get("parameters", ())
+                if parameter["in"] == "path" and parameter["required"] is True
+            }
+            assert declared == set(re.findall(r"{(\w+)}", name)), name
+
+    def test_describe_every_response(self, operations: dict[str, dict[str, Any]]) -> None:
+        for name, operation in operations.items():
+            statuses = list(operation["responses"])
+            assert statuses == sorted(statuses), name
+            assert any(re.fullmatch(r"2\d\d", status) for status in statuses), name
+            for status, response in operation["responses"].items():
+                assert re.fullmatch(r"[2-5]\d\d", status), name
+                assert response["description"], f"{name} {status}"
+
+    def test_answer_errors_with_problems(self, operations: dict[str, dict[str, Any]]) -> None:
+        for name, operation in operations.items():
+            for status, response in operation["responses"].items():
+                if status >= "4":
+                    (media_type,) = response["content"]
+                    assert media_type == "application/problem+json", f"{name} {status}"
+                    schema = response["content"][media_type]["schema"]
+                    assert schema == {"$ref": "#/components/schemas/Problem"}
+
+    def test_with_input_say_that_it_may_be_refused(
+        self, operations: dict[str, dict[str, Any]]
+    ) -> None:
+        for name, operation in operations.items():
+            if "requestBody" in operation or "parameters" in operation:
+                assert operation["responses"]["422"]["content"] == PROBLEM, name
+
+    def test_with_a_body_say_that_it_may_be_too_large(
+        self, operations: dict[str, dict[str, Any]]
+    ) -> None:
+        for name, operation in operations.items():
+            documented = operation["responses"].get("413", {}).get("content")
+            assert documented == (PROBLEM if "requestBody" in operation else None), name
+
+    def test_are_health_and_the_api(self, document: dict[str, Any]) -> None:
+        outside = {path for path in document["paths"] if not path.startswith("/api/v1/")}
+
+        assert outside == {"/health/live", "/health/ready"}
+        assert all(METHODS >= item.keys() for item in document["paths"].values())
+
+    def test_give_examples_of_the_problems_they_raise(
+        self, document: dict[str, Any]
+    ) -> None:
+        response = document["paths"]["/health/ready"]["get"]["responses"]["503"]
+
+        assert response == {
+            "description": "Not ready",
+            "content": {
+                "application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {
+                        "health.not_ready": {
+                            "value": {
+                                "type": "urn:problem:health.not_ready",
+                                "title": "Not ready",
+                                "status": 503,
+                            }
+                        }
+                    },
+                }
+            },
+        }
