@@ -5,7 +5,7 @@ import json
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -39,7 +39,11 @@ cli = typer.Typer(help="Manage the service.", no_args_is_help=True, add_completi
 
 
 @cli.command()
-def serve(context: typer.Context, host: str | None = None, port: int | None = None) -> None:
+def serve(
+    context: typer.Context,
+    host: str | None = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+) -> None:
     """Serve HTTP. WEB_CONCURRENCY sets the workers, FORWARDED_ALLOW_IPS the trusted proxies."""
     settings = _settings(context)
     everywhere = "0.0.0.0" if settings.environment.is_deployed else "127.0.0.1"  # noqa: S104
@@ -84,7 +88,8 @@ def _openapi(context: typer.Context) -> dict[str, Any]:
 
 def _serve(host: str, port: int) -> None:
     # Asked before the workers are: each would fail with a traceback of its own.
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

@@ -117,8 +117,8 @@ def ruff_problems(project: Path) -> list[str]:
     # Comments that silence a rule of the wide set look unused to the defaults.
     isolated = f"--isolated --config line-length={settings['line-length']} --config 'lint.ignore=[\"RUF100\"]'"
     commands = [
-        f"ruff {command} --no-cache {configuration}"
-        for command in ("check --output-format concise", "format --check")
+        f"ruff {command} --no-cache --output-format concise {configuration}"
+        for command in ("check", "format --check")
         for configuration in ("", isolated)
     ]
     return [str(outcome) for outcome in (run(f"{command} .", project) for command in commands) if not outcome.ok]

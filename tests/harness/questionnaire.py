@@ -5,6 +5,7 @@ Copier has no public way to ask its questions alone, so this module is the one p
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -42,8 +43,8 @@ class Questionnaire:
 
     def __init__(self, root: Path = ROOT) -> None:
         # Copier would clone a repository; what is asked here is what stands in the folder now.
-        self._folder = tempfile.TemporaryDirectory()
-        source = Path(self._folder.name)
+        source = Path(tempfile.mkdtemp(prefix="slipway-questions-"))
+        weakref.finalize(self, shutil.rmtree, source, ignore_errors=True)
         shutil.copy(root / "copier.yml", source)
         shutil.copytree(root / "questions", source / "questions")
         self._worker = Worker(

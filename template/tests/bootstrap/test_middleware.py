@@ -76,7 +76,7 @@ class TestEveryResponse:
             ("GET", "defect", "test", b"", 500),
         ],
     )
-    async def test_is_named_decorated_and_logged(  # noqa: PLR0913 (one row, one case)
+    async def test_is_named_decorated_and_logged(
         self, client: AsyncClient, method: str, path: str, host: str, body: bytes, status: int
     ) -> None:
         with capture_logs() as lines:
@@ -171,9 +171,7 @@ class TestGzip:
     async def test_compresses_long_answers_for_those_who_accept_it(
         self, client: AsyncClient, length: int, accepted: str, encoding: str | None
     ) -> None:
-        response = await client.get(
-            f"text?length={length}", headers={"accept-encoding": accepted}
-        )
+        response = await client.get(f"text?length={length}", headers={"accept-encoding": accepted})
 
         assert response.headers.get("content-encoding") == encoding
         assert len(response.content) == length

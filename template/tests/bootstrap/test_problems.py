@@ -34,41 +34,41 @@ SECRET = "hunter2-hunter2"
 REQUEST_ID = "request-0001"
 
 
-class Unknown(UnauthenticatedError):
+class UnknownCookError(UnauthenticatedError):
     code, title = "kettle.unknown_cook", "Unknown cook"
 
 
-class NotYours(ForbiddenError):
+class NotYoursError(ForbiddenError):
     code, title = "kettle.not_yours", "Not yours"
 
 
-class NoKettle(NotFoundError):
+class NoKettleError(NotFoundError):
     code, title = "kettle.missing", "No kettle"
 
 
-class AlreadyBoiling(ConflictError):
+class BoilingError(ConflictError):
     code, title = "kettle.boiling", "Already boiling"
 
 
-class TooOften(ThrottledError):
+class TooOftenError(ThrottledError):
     code, title = "kettle.too_often", "Too often"
 
 
-class NoPower(UnavailableError):
+class NoPowerError(UnavailableError):
     code, title = "kettle.no_power", "No power"
 
 
-class Categoryless(DomainError):
+class CategorylessError(DomainError):
     code, title = "kettle.broken", "Broken"
 
 
 ERRORS: dict[str, Exception] = {
-    "unknown": Unknown("Say who you are."),
-    "not-yours": NotYours("It is Ada's."),
-    "missing": NoKettle("No kettle has the number 7."),
-    "boiling": AlreadyBoiling("It is on.", litres=2, since="noon"),
-    "too-often": TooOften("Wait.", retry_after_seconds=30, limit=3),
-    "no-power": NoPower("The grid is down.", retry_after_seconds=5, region="north"),
+    "unknown": UnknownCookError("Say who you are."),
+    "not-yours": NotYoursError("It is Ada's."),
+    "missing": NoKettleError("No kettle has the number 7."),
+    "boiling": BoilingError("It is on.", litres=2, since="noon"),
+    "too-often": TooOftenError("Wait.", retry_after_seconds=30, limit=3),
+    "no-power": NoPowerError("The grid is down.", retry_after_seconds=5, region="north"),
     "http-bare": HTTPException(418),
     "http-detail": HTTPException(409, "Two of them."),
     "http-headers": HTTPException(
@@ -76,7 +76,7 @@ ERRORS: dict[str, Exception] = {
     ),
     "http-data": HTTPException(400, {"why": ["a", "b"]}),
     "defect": ZeroDivisionError(f"{SECRET} divided by zero"),
-    "category": Categoryless("No category."),
+    "category": CategorylessError("No category."),
 }
 
 
@@ -131,7 +131,7 @@ class FailingMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/api/v1/middleware":
-            raise AlreadyBoiling("Before the routes.")
+            raise BoilingError("Before the routes.")
         if scope["path"] == "/api/v1/middleware-defect":
             raise ZeroDivisionError(SECRET)
         await self.app(scope, receive, send)
@@ -255,8 +255,11 @@ class TestDomainError:
         }
 
     async def test_without_a_category_is_a_defect(self, client: AsyncClient) -> None:
-        response = await client.get("errors/category")
+        with capture_logs() as lines:
+            response = await client.get("errors/category")
 
+        assert lines[0]["event"] == "unhandled error"
+        assert "CategorylessError derives from no error category" in str(lines[0]["exc_info"])
         assert problem(response)["status"] == 500
 
 
@@ -398,7 +401,8 @@ class TestInvalidRequest:
 class TestDefect:
     @pytest.mark.parametrize("path", ["errors/defect", "middleware-defect"])
     async def test_is_answered_without_its_text(self, client: AsyncClient, path: str) -> None:
-        response = await client.get(path)
+        with capture_logs():
+            response = await client.get(path)
 
         assert problem(response) == {
             "type": "urn:problem:internal",
@@ -436,7 +440,7 @@ class Exchange:
         self.app = app
         self.sent: list[MutableMapping[str, Any]] = []
 
-    async def run(self, **scope: Any) -> None:
+    async def run(self, **scope: object) -> None:
         await self.app(scope, self._receive, self._send)
 
     async def _receive(self) -> Message:
@@ -478,7 +482,7 @@ class TestErrorAfterTheStartOfTheResponse:
 
 class TestProblemMiddleware:
     async def test_leaves_what_is_not_http_alone(self) -> None:
-        async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
             raise ZeroDivisionError
 
         exchange = Exchange(ProblemMiddleware(broken))

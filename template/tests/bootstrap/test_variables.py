@@ -75,10 +75,11 @@ class TestMisspeltVariables:
 
 class TestExplain:
     def test_names_the_variable(self) -> None:
-        assert explanation(kettle={"litres": "many"}) == [
-            "  KETTLE_LITRES: Input should be a valid integer, unable to parse string as an "
-            "integer"
-        ]
+        (problem,) = explanation(kettle={"litres": "many"})
+
+        assert problem == (
+            "  KETTLE_LITRES: Input should be a valid integer, unable to parse string as an integer"
+        )
 
     def test_names_a_group(self) -> None:
         (problem,) = explanation(kettle=7)
@@ -90,11 +91,19 @@ class TestExplain:
         ]
 
     def test_suggests_the_nearest_name(self) -> None:
-        assert explanation(kettle={"pincode": "1", "wwwwwwwwwwwwwwwwwwwwwww": "1"}) == [
-            "  KETTLE_PINCODE: there is no such setting. Did you mean KETTLE_PIN_CODE?",
-            "  KETTLE_WWWWWWWWWWWWWWWWWWWWWWW: there is no such setting. `python -m app.cli "
-            "settings` lists them.",
-        ]
+        (problem,) = explanation(kettle={"pincode": "1"})
+
+        assert problem == (
+            "  KETTLE_PINCODE: there is no such setting. Did you mean KETTLE_PIN_CODE?"
+        )
+
+    def test_says_where_the_names_are_when_none_is_near(self) -> None:
+        (problem,) = explanation(kettle={"wwwwwwwwwwwwwwwwwwww": "1"})
+
+        assert problem == (
+            "  KETTLE_WWWWWWWWWWWWWWWWWWWW: there is no such setting. `python -m app.cli settings` "
+            "lists them."
+        )
 
     def test_repeats_what_the_source_says(self) -> None:
         error = SettingsError('error parsing value for field "kettle"')
@@ -117,7 +126,9 @@ class TestEnvExample:
 
     def test_shows_the_defaults(self, bare_environment: Path) -> None:
         defaults = load_settings()
-        uncommented = re.sub(r"^# ?(?=[A-Z][A-Z0-9_]*=)", "", EXAMPLE.read_text(), flags=re.M)
+        uncommented = re.sub(
+            r"^# ?(?=[A-Z][A-Z0-9_]*=)", "", EXAMPLE.read_text(), flags=re.MULTILINE
+        )
         (bare_environment / ".env").write_text(uncommented)
         settings = load_settings()
 

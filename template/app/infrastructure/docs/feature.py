@@ -1,6 +1,5 @@
 import secrets
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -74,5 +73,5 @@ def _basic_credentials(request: Request) -> bytes:
         return b""
     try:
         return b64decode(value, validate=True)
-    except Base64Error:
+    except ValueError:
         return b""

@@ -20,8 +20,9 @@ class TrustedHostMiddleware:
     def __init__(self, app: ASGIApp, *, allowed: tuple[str, ...]) -> None:
         self.app = app
         self.any = "*" in allowed
-        self.exact = {host for host in allowed if not host.startswith("*.")}
-        self.suffixes = tuple(host[1:] for host in allowed if host.startswith("*."))
+        hosts = [host.lower() for host in allowed]
+        self.exact = {host for host in hosts if not host.startswith("*.")}
+        self.suffixes = tuple(host[1:] for host in hosts if host.startswith("*."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._accepts(scope):

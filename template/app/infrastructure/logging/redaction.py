@@ -25,9 +25,7 @@ def _clean(value: object) -> object:
     if isinstance(value, str):
         if "://" in value:
             value = _URL_PASSWORD.sub(rf"\1:{REDACTED}@", value)
-        if "earer " in value or "asic " in value:
-            value = _BEARER.sub(rf"\1 {REDACTED}", value)
-        return value
+        return _BEARER.sub(rf"\1 {REDACTED}", value)
     if isinstance(value, Mapping):
         return {
             key: REDACTED if _is_secret(str(key)) else _clean(item) for key, item in value.items()
