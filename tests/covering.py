@@ -67,4 +67,6 @@ if __name__ == "__main__":
     document = build()
     write(document)
     suites = sum(row["pairwise"] for row in document["rows"])
-    print(f"{suites} rows for {document['pairs']} pairs, {len(document['rows'])} rows for {document['triples']} triples")
+    print(
+        f"{suites} rows for {document['pairs']} pairs, {len(document['rows'])} rows for {document['triples']} triples"
+    )

@@ -31,9 +31,7 @@ def service(project: Steps, postgres: str) -> Iterator[str]:
     with new_database(postgres) as url:
         extra = {"DATABASE_URL": url, "LOG_LEVEL": "warning"}
         assert run("uv run --no-sync alembic upgrade head", project.folder, extra).ok
-        command = (
-            "uv run --no-sync python -m app.cli user create-superuser --email root1@example.com --username root1"
-        )
+        command = "uv run --no-sync python -m app.cli user create-superuser --email root1@example.com --username root1"
         outcome = run(command, project.folder, {**extra, "SUPERUSER_PASSWORD": PASSWORD})
         assert outcome.ok, outcome
         with served(project.folder, **extra) as base:
@@ -77,9 +75,7 @@ class TestContract:
 
     def test_for_a_superuser(self, service: str, tmp_path: Path) -> None:
         """Who would otherwise close the account that the run lives on."""
-        answer = httpx2.post(
-            f"{service}/api/v1/auth/token", data={"username": "root1", "password": PASSWORD}
-        )
+        answer = httpx2.post(f"{service}/api/v1/auth/token", data={"username": "root1", "password": PASSWORD})
         token = answer.json()["access_token"]
         self.check(
             service,

@@ -51,10 +51,14 @@ def printed(project: Steps, command: str, **extra: str) -> str:
         {"LOG_LEVEL": "hunter2"},
         {"DATABASE_URL": "mysql://app:hunter2@localhost/app"},
     ],
-    ids=lambda variables: "-".join(variables),
+    ids="-".join,
 )
 def test_configuration(project: Steps, variables: dict[str, str]) -> None:
-    for command in (COMMAND, "uv run --no-sync uvicorn app.main:app", "uv run --no-sync alembic check"):
+    for command in (
+        COMMAND,
+        "uv run --no-sync uvicorn app.main:app",
+        "uv run --no-sync alembic check",
+    ):
         text = printed(project, command, **variables)
         assert text.startswith("The configuration is not valid:\n")
         assert text in PAGE
@@ -73,17 +77,13 @@ def test_database_out_of_reach(project: Steps) -> None:
     with served(project.folder, DATABASE_URL=UNREACHABLE) as base:
         problem = httpx2.get(f"{base}/health/ready").json()
         assert httpx2.get(f"{base}/health/live").status_code == 200
-        answer = httpx2.post(
-            f"{base}/api/v1/auth/token", data={"username": "ada", "password": "hunter2"}
-        )
+        answer = httpx2.post(f"{base}/api/v1/auth/token", data={"username": "ada", "password": "hunter2"})
     assert answer.status_code == 503
     del problem["request_id"]
     assert json.dumps(problem) in PAGE
     text = printed(project, "uv run --no-sync alembic check", DATABASE_URL=UNREACHABLE)
     assert text in PAGE
-    assert text == printed(
-        project, "uv run --no-sync python -m app.cli db connections", DATABASE_URL=UNREACHABLE
-    )
+    assert text == printed(project, "uv run --no-sync python -m app.cli db connections", DATABASE_URL=UNREACHABLE)
 
 
 def test_schema_behind(project: Steps) -> None:

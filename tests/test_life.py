@@ -72,7 +72,11 @@ OWNERS_EDITS: list[tuple[str, str | None, str]] = [
     ("pyproject.toml", None, '\n[tool.house]\nowner = "Ada"\n'),
     ("app/main.py", None, 'app.state.owner = "Ada"\n'),
     ("compose.yaml", None, "  backups:\n"),
-    (".github/workflows/ci.yml", None, "\n  house:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo Ada\n"),
+    (
+        ".github/workflows/ci.yml",
+        None,
+        "\n  house:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo Ada\n",
+    ),
     (".env.example", None, "\n# Ours\n# SHIPYARD_NAME=Ada\n"),
     ("Dockerfile", None, 'LABEL owner="Ada"\n'),
     (".gitignore", None, "ada/\n"),
@@ -84,7 +88,7 @@ TEMPLATES_CHANGES: list[tuple[str, str, str]] = [
     ("app/main.py", "import sys\n", "# New in the template.\n"),
     ("compose.yaml", "services:\n", "# New in the template.\n"),
     (".github/workflows/ci.yml", "on:\n", "# New in the template.\n"),
-    (".env.example", "ENVIRONMENT", "# New in the template.\n"),
+    (".env.example", "#ENVIRONMENT", "# New in the template.\n"),
     ("Dockerfile", "FROM ", "# New in the template.\n"),
     ("app/modules/health/routes.py", "from ", "# New in the template.\n"),
 ]
@@ -124,9 +128,7 @@ def lost_lines(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 class TestLivedIn:
     @pytest.mark.suite
-    def test_update_keeps_every_line(
-        self, next_version: Renderer, environments: Environments, tmp_path: Path
-    ) -> None:
+    def test_update_keeps_every_line(self, next_version: Renderer, environments: Environments, tmp_path: Path) -> None:
         """A module of one's own, its migration, and edits in every kind of file."""
         project = next_version.project(tmp_path / "project", preset="api")
         steps = environments.install(project)
@@ -143,7 +145,14 @@ class TestLivedIn:
         for path, _, text in [*OWNERS_EDITS, *TEMPLATES_CHANGES]:
             assert text in after[path], path
         sync(project)
-        for command in ("ruff check", "mypy", "lint-imports", "alembic upgrade head", "alembic check", "pytest -q"):
+        for command in (
+            "ruff check",
+            "mypy",
+            "lint-imports",
+            "alembic upgrade head",
+            "alembic check",
+            "pytest -q",
+        ):
             steps.run(command, f"uv run --no-sync {command}")
         steps.check()
 

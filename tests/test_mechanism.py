@@ -13,10 +13,15 @@ from harness.git import commit_all, git
 from harness.projects import VERSION, Renderer, differences, read_tree, update
 from harness.questionnaire import Questionnaire
 from harness.recipe import ADD_A_MODULE, blocks, follow
-from harness.rows import switches_of
+from harness.rows import committed, questionnaire, switches_of
 from harness.service import check_service
 
-SHARED_FILES = {"copier.yml", "questions/30-features.yml", toy_feature.FEATURES, toy_feature.SETTINGS}
+SHARED_FILES = {
+    "copier.yml",
+    "questions/30-features.yml",
+    toy_feature.FEATURES,
+    toy_feature.SETTINGS,
+}
 
 
 @pytest.fixture
@@ -44,7 +49,7 @@ class TestToyFeature:
         space = Space(questions)
         assert questions.switches[toy_feature.NAME] == (False, True)
         rows, pairs = space.cover(2, [])
-        assert pairs == 93 + 2 * sum(len(values) for values in switches_by_name().values())
+        assert pairs == committed()["pairs"] + 2 * sum(len(values) for values in questionnaire().switches.values())
         assert {space.decode(row)[toy_feature.NAME] for row in rows} == {False, True}
 
     def test_renders_on_and_off_without_residue(self, with_toy: Renderer) -> None:
@@ -78,22 +83,29 @@ class TestToyFeature:
         steps.check()
 
 
-def switches_by_name() -> dict[str, tuple[object, ...]]:
-    return {name: tuple(values) for name, values in Questionnaire().switches.items()}
-
-
 class TestRecipe:
     def test_page_has_files_and_commands(self) -> None:
         found = list(blocks(ADD_A_MODULE))
         assert sum(title is not None for _, title, _ in found) >= 8
         commands = [text for kind, title, text in found if kind == "bash" and not title]
-        for check in ("ruff format --check", "ruff check", "mypy", "lint-imports", "alembic check", "pytest"):
+        for check in (
+            "ruff format --check",
+            "ruff check",
+            "mypy",
+            "lint-imports",
+            "alembic check",
+            "pytest",
+        ):
             assert any(check in text for text in commands), check
 
     @pytest.mark.suite
     @pytest.mark.parametrize("answers", [{"preset": "api"}, {"preset": "minimal", "database": True}], ids=str)
     def test_followed_to_the_letter(
-        self, answers: dict[str, object], render: Renderer, environments: Environments, tmp_path: Path
+        self,
+        answers: dict[str, object],
+        render: Renderer,
+        environments: Environments,
+        tmp_path: Path,
     ) -> None:
         """Where the page says it works: on the default project, and with the database alone."""
         steps = environments.install(render.project(tmp_path / "project", **answers))

@@ -28,14 +28,24 @@ SLUG = "Type lower-case letters, digits and single dashes, starting with a lette
 TAKEN = "A package the service installs has this name. Type another one, for example: fastapi-service"
 
 INVALID_TEXTS = [
-    *(("project_name", text, NAME) for text in ("", " ", "-x", "_x", 'a"b', "a\\b", "a\nb", "a{b", "{{ 7 }}", "x ", "x\n")),
+    *(
+        ("project_name", text, NAME)
+        for text in ("", " ", "-x", "_x", 'a"b', "a\\b", "a\nb", "a{b", "{{ 7 }}", "x ", "x\n")
+    ),
     *(("project_description", text, DESCRIPTION) for text in ("", " ", 'a"b', "a\\b", "a\nb", "{{ x }}", "a}", "a\n")),
     *(("author", text, AUTHOR) for text in ("", " ", 'a"b', "a\\b", "a\nb", "a{", "A <a@example.com>", "a\n")),
-    *(("project_slug", text, SLUG) for text in ("", "a_b", "Ab", "a--b", "-a", "a-", "1a", "é", "a" * 51, "a\n", "a b")),
+    *(
+        ("project_slug", text, SLUG)
+        for text in ("", "a_b", "Ab", "a--b", "-a", "a-", "1a", "é", "a" * 51, "a\n", "a b")
+    ),
     ("project_slug", "fastapi", TAKEN),
 ]
 INVALID_CHOICES = [
-    ("license", "GPL-3.0-only", "'GPL-3.0-only' is not in ['MIT', 'Apache-2.0', 'BSD-3-Clause', 'proprietary']"),
+    (
+        "license",
+        "GPL-3.0-only",
+        "'GPL-3.0-only' is not in ['MIT', 'Apache-2.0', 'BSD-3-Clause', 'proprietary']",
+    ),
     ("preset", "huge", "'huge' is not in ['minimal', 'api', 'saas', 'everything', 'custom']"),
     ("python_version", "3.10", "'3.10' is not in ['3.11', '3.12', '3.13', '3.14']"),
     ("ci", "jenkins", "'jenkins' is not in ['github', 'gitlab', 'none']"),
@@ -71,7 +81,18 @@ class TestRefusals:
         assert all(option in refusal.message for option in needed)
 
     def test_command_line_prints_the_message(self, snapshot: Path, tmp_path: Path) -> None:
-        command = [sys.executable, "-m", "copier", "copy", "--defaults", "-r", VERSION, "-d", "auth=true", "-d"]
+        command = [
+            sys.executable,
+            "-m",
+            "copier",
+            "copy",
+            "--defaults",
+            "-r",
+            VERSION,
+            "-d",
+            "auth=true",
+            "-d",
+        ]
         command += ["database=false", str(snapshot), str(tmp_path / "project")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 1
@@ -109,7 +130,10 @@ class TestPrompts:
 
     @staticmethod
     def press(template: Path, target: Path, keys: str) -> None:
-        with create_pipe_input() as keyboard, create_app_session(input=keyboard, output=DummyOutput()):
+        with (
+            create_pipe_input() as keyboard,
+            create_app_session(input=keyboard, output=DummyOutput()),
+        ):
             keyboard.send_text(keys)
             keyboard.close()
             run_copy(str(template), target, vcs_ref=VERSION, **{**OPTIONS, "defaults": False})

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands import Steps
 from harness.environments import Environments
 from harness.projects import Renderer
 from harness.report import RecordProperty, identify, record_times
@@ -20,7 +19,11 @@ WITH_DATABASE = [row for row in ROWS if row.switches["database"]]
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_row_on_a_bare_machine(
-    row: Row, render: Renderer, environments: Environments, tmp_path: Path, record_property: RecordProperty
+    row: Row,
+    render: Renderer,
+    environments: Environments,
+    tmp_path: Path,
+    record_property: RecordProperty,
 ) -> None:
     """Nothing but Python: where there is a database, it is SQLite."""
     identify(record_property, "suite on a bare machine", row)

@@ -31,7 +31,7 @@ def build_router(settings: TideSettings) -> APIRouter:
 
     return router
 ''',
-    "template/app/modules/tide/feature.py": '''\
+    "template/app/modules/tide/feature.py": """\
 from app.core.feature import Feature
 
 from .routes import build_router
@@ -40,9 +40,9 @@ from .settings import TideSettings
 
 def feature(settings: TideSettings) -> Feature:
     return Feature(name="tide", routers=(build_router(settings),))
-''',
+""",
     "template/tests/modules/tide/__init__.py": "",
-    "template/tests/modules/tide/test_routes.py": '''\
+    "template/tests/modules/tide/test_routes.py": """\
 import pytest
 from httpx2 import AsyncClient
 
@@ -53,7 +53,7 @@ async def test_mean_tide(client: AsyncClient) -> None:
     response = await client.get("tides/mean")
     assert response.status_code == 200
     assert response.json() == {"metres": 1.5}
-''',
+""",
 }
 
 MANIFEST = """\
@@ -76,26 +76,42 @@ FEATURES, SETTINGS = "template/app/bootstrap/features.py", "template/app/bootstr
 EDITS: list[tuple[str, str | None, str]] = [
     ("copier.yml", "    # {% if not (docker | default(true)) %}\n", MANIFEST),
     ("questions/30-features.yml", None, f"\n{QUESTION}"),
-    (FEATURES, "# {% if auth %}\nfrom app.modules.user", """\
+    (
+        FEATURES,
+        "# {% if auth %}\nfrom app.modules.user",
+        """\
 # {% if tide %}
 from app.modules.tide import feature as tide
 # {% endif %}
-"""),
-    (FEATURES, "        docs.feature(", """\
+""",
+    ),
+    (
+        FEATURES,
+        "        docs.feature(",
+        """\
         # {% if tide %}
         tide.feature(settings.tide),
         # {% endif %}
-"""),
-    (SETTINGS, "\nfrom .variables import", """\
+""",
+    ),
+    (
+        SETTINGS,
+        "\nfrom .variables import",
+        """\
 # {% if tide %}
 from app.modules.tide.settings import TideSettings
 # {% endif %}
-"""),
-    (SETTINGS, "    trusted: ", """\
+""",
+    ),
+    (
+        SETTINGS,
+        "    trusted: ",
+        """\
     # {% if tide %}
     tide: TideSettings = TideSettings()
     # {% endif %}
-"""),
+""",
+    ),
 ]
 
 

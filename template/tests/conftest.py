@@ -24,6 +24,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+async def _one_event_loop(anyio_backend: str) -> AsyncGenerator[None]:  # noqa: ARG001 (runs it)
+    """One loop for all tests: a thread that a test has left behind may still report to it."""
+    yield  # noqa: PT022 (the loop lives until this generator ends)
+
+
 @pytest.fixture(scope="session")
 def settings(request: pytest.FixtureRequest) -> Settings:
     """Defaults, whatever the machine's environment says.

@@ -137,7 +137,10 @@ class CoveringArray:
     def _best_candidate(self, need: NDArray[np.bool_]) -> Integers:
         targets = self.rng.choice(np.flatnonzero(need), CANDIDATES).tolist()
         rows = [self.constraints.complete(self.cells.decode(target)) for target in targets]
-        return max((row for row in rows if row is not None), key=lambda row: int(need[self.cells.of(row)].sum()))
+        return max(
+            (row for row in rows if row is not None),
+            key=lambda row: int(need[self.cells.of(row)].sum()),
+        )
 
     def _climb(self, row: Integers, need: NDArray[np.bool_]) -> Integers:
         for factor in self.rng.permutation(len(row)).tolist():

@@ -4,7 +4,7 @@ import ast
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def text_problems(name: str, text: str) -> Iterator[str]:
 
 def syntax_problems(name: str, text: str) -> Iterator[str]:
     """What the file's own parser says."""
-    parsers = {
+    parsers: Mapping[str, Callable[[str], object]] = {
         ".toml": tomllib.loads,
         ".json": json.loads,
         ".py": ast.parse,
@@ -95,7 +95,9 @@ def residue_problems(files: Tree, texts: Mapping[str, str], switches: Mapping[st
     for name, entry in residue().items():
         for value, words in entry.items():
             if switches[name] != value:
-                found += [f"{path}: {name} is not {value}, yet the path says so" for path in files if words.search(path)]
+                found += [
+                    f"{path}: {name} is not {value}, yet the path says so" for path in files if words.search(path)
+                ]
                 found += [f"{path}: {name} is not {value}, yet it says {hit}" for path, hit in mentions(texts, words)]
     return found
 

@@ -21,7 +21,13 @@ def environment(**extra: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES) or name.lower().endswith("_proxy")
     }
-    return {**inherited, "UV_PYTHON": sys.executable, "UV_LINK_MODE": "hardlink", "NO_COLOR": "1", **extra}
+    return {
+        **inherited,
+        "UV_PYTHON": sys.executable,
+        "UV_LINK_MODE": "hardlink",
+        "NO_COLOR": "1",
+        **extra,
+    }
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,10 @@ class Outcome:
 
 
 def run(
-    command: str | Sequence[str], folder: Path, extra: Mapping[str, str] | None = None, timeout: float = 600
+    command: str | Sequence[str],
+    folder: Path,
+    extra: Mapping[str, str] | None = None,
+    timeout: float = 600,
 ) -> Outcome:
     """Run a command in a project, output and errors together. A string is split as a shell would, without one."""
     words = shlex.split(command) if isinstance(command, str) else list(command)

@@ -33,7 +33,7 @@ class Environments:
 
     @property
     def mypy(self) -> str:
-        """The command with a cache for all projects of this worker: entries count by content, so it is right for each."""
+        """The command, with one cache for all projects of this worker: its entries are checked by content."""
         return f"uv run --no-sync mypy --cache-dir {self.folder}/mypy-{os.environ.get('PYTEST_XDIST_WORKER', '')}"
 
 

@@ -40,7 +40,9 @@ def guarded(name: str, value: Value) -> frozenset[str]:
 def all_guarded() -> Mapping[tuple[str, Value], frozenset[str]]:
     """The patterns of every switch value that leaves files out."""
     on = everything()
-    values = {(name, value) for name, options in questionnaire().switches.items() for value in options if value != on[name]}
+    values = {
+        (name, value) for name, options in questionnaire().switches.items() for value in options if value != on[name]
+    }
     return {(name, value): patterns for name, value in sorted(values, key=str) if (patterns := guarded(name, value))}
 
 

@@ -67,17 +67,17 @@ class Renderer:
     template: Path
     folder: Path
 
-    def __call__(self, version: str = VERSION, **answers: Any) -> Path:
+    def __call__(self, version: str = VERSION, /, **answers: Any) -> Path:
         """A rendered project to read, not to change."""
         known(self.template, answers)
         key = sha256(dumps([str(self.template), version, answers], sort_keys=True).encode()).hexdigest()[:16]
         return once(self.folder / key, lambda target: self.render(target, version, **answers))
 
-    def render(self, target: Path, version: str = VERSION, **answers: Any) -> None:
+    def render(self, target: Path, version: str = VERSION, /, **answers: Any) -> None:
         """What `copier copy --defaults -d ...` does, without trust."""
         run_copy(str(self.template), target, data=answers, vcs_ref=version, **OPTIONS)
 
-    def project(self, target: Path, version: str = VERSION, **answers: Any) -> Path:
+    def project(self, target: Path, version: str = VERSION, /, **answers: Any) -> Path:
         """A committed project of one's own."""
         shutil.copytree(self(version, **answers), target, symlinks=True)
         commit_all(target, "Start from the template")
@@ -96,7 +96,7 @@ def known(template: Path, answers: Mapping[str, Any]) -> None:
     assert not unknown, f"no such question: {', '.join(sorted(unknown))}"
 
 
-def update(project: Path, version: str | VcsRef = VcsRef.CURRENT, **answers: Any) -> list[str]:
+def update(project: Path, version: str | VcsRef = VcsRef.CURRENT, /, **answers: Any) -> list[str]:
     """What `copier update --defaults -d ...` does, without trust; returns the paths left in conflict.
 
     Without a version only the answers change (`-r :current:`).
@@ -127,7 +127,7 @@ def differences(actual: Path, expected: Path, *, without: tuple[str, ...] = ()) 
     """How two projects differ, as a diff; empty where they are the same."""
     found = read_tree(actual, without=without)
     wanted = read_tree(expected, without=without)
-    lines = []
+    lines: list[str] = []
     for name in sorted(found.keys() | wanted.keys()):
         if found.get(name) != wanted.get(name):
             old, new = (tree.get(name, b"").decode(errors="replace").splitlines() for tree in (wanted, found))

@@ -48,7 +48,11 @@ class Questionnaire:
         shutil.copy(root / "copier.yml", source)
         shutil.copytree(root / "questions", source / "questions")
         self._worker = Worker(
-            src_path=str(source), dst_path=source / "none", settings=SettingsModel(), defaults=True, quiet=True
+            src_path=str(source),
+            dst_path=source / "none",
+            settings=SettingsModel(),
+            defaults=True,
+            quiet=True,
         )
 
     @cached_property
@@ -66,7 +70,7 @@ class Questionnaire:
         """The environment that renders questions, manifest and files."""
         environment = self._worker.jinja_env
         # Copier compiles each text of each question again for every answer.
-        environment.from_string = cache(environment.from_string)  # type: ignore[method-assign]
+        environment.from_string = cache(environment.from_string)  # type: ignore[method-assign,assignment]
         return environment
 
     def answer(self, **given: Any) -> dict[str, Any]:
@@ -106,7 +110,7 @@ class Questionnaire:
         """The values that a closed question can take."""
         if self.questions[name]["type"] == "bool":
             return (False, True)
-        return tuple(choice.value for choice in self._question(name, {})._formatted_choices)  # noqa: SLF001
+        return tuple(str(choice.value) for choice in self._question(name, {})._formatted_choices)  # noqa: SLF001
 
     @cached_property
     def hidden(self) -> Sequence[str]:

@@ -59,7 +59,8 @@ def tier_lines(tier: str, rows: Mapping[int, bool]) -> Iterator[str]:
             missing += uncovered(covered, strength)
     yield f"{tier}: {', '.join(counts)}"
     if missing:
-        yield f"  not covered: {'; '.join(missing[:SHOWN])}{f' and {len(missing) - SHOWN} more' * (len(missing) > SHOWN)}"
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        yield f"  not covered: {'; '.join(missing[:SHOWN])}{more}"
 
 
 def uncovered(covered: set[frozenset[tuple[str, Value]]], strength: int) -> list[str]:

@@ -29,7 +29,12 @@ TEXTS: Mapping[str, Sequence[str | None]] = {
         "Keeps track of every vessel, berth, pilot and tug in the harbour, and tells the people ashore what is next.",
     ],
     "author": [None, "Siobhán O'Brien & Søn, Inc."],
-    "project_slug": [None, "x", "order-service", "a1-very-long-name-that-is-still-allowed-by-the-rul"],
+    "project_slug": [
+        None,
+        "x",
+        "order-service",
+        "a1-very-long-name-that-is-still-allowed-by-the-rul",
+    ],
 }
 
 
@@ -117,6 +122,6 @@ def settle(switches: Mapping[str, Value], keep: str) -> dict[str, Value]:
     """Switch off what the validators refuse beside the value of `keep`."""
     settled = dict(switches)
     while broken := [r for r in questionnaire().refusals if r.values.items() <= settled.items()]:
-        name = next(name for name, value in reversed(broken[0].values.items()) if name != keep and value is True)
+        name = next(name for name, value in reversed(list(broken[0].values.items())) if name != keep and value is True)
         settled[name] = False
     return settled

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,20 @@ def postgresql() -> Iterator[str]:
 def running_postgresql(programs: Path, folder: Path, user: Mapping[str, Any]) -> Iterator[str]:
     """A fresh cluster in `folder`, without the durability that a test has no use for."""
     port, data = free_port(), folder / "data"
-    initdb = [programs / "initdb", "-D", data, "-U", "test", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8"]
-    subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder, **user)
+    initdb = [
+        programs / "initdb",
+        "-D",
+        data,
+        "-U",
+        "test",
+        "-A",
+        "trust",
+        "-N",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+    ]
+    subprocess.run([*map(str, initdb)], check=True, stdout=subprocess.DEVNULL, cwd=folder, **user)
     options = {
         "listen_addresses": "127.0.0.1",
         "port": port,
@@ -88,7 +100,9 @@ def running_postgresql(programs: Path, folder: Path, user: Mapping[str, Any]) ->
     }
     settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
     with (folder / "log").open("w") as log:
-        server = subprocess.Popen([programs / "postgres", "-D", data, *settings], stderr=log, cwd=folder, **user)
+        server = subprocess.Popen(
+            [str(programs / "postgres"), "-D", str(data), *settings], stderr=log, cwd=folder, **user
+        )
     try:
         url = f"postgresql://test@127.0.0.1:{port}/postgres"
         wait_until(lambda: psycopg.connect(url).close(), server, folder / "log")
@@ -114,7 +128,7 @@ def served(project: Path, **extra: str) -> Iterator[str]:
     """The base URL of a project's service, really started by uvicorn in its own environment."""
     port, log = free_port(), project.parent / f"{project.name}.log"
     python = project / ".venv" / "bin" / "python"
-    command = [python, "-m", "uvicorn", "app.main:app", "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(python), "-m", "uvicorn", "app.main:app", "--host", "127.0.0.1", "--port", str(port)]
     with log.open("w") as output:
         server = subprocess.Popen(command, cwd=project, env=environment(**extra), stdout=output, stderr=output)
     try:
@@ -124,7 +138,7 @@ def served(project: Path, **extra: str) -> Iterator[str]:
         stop(server)
 
 
-def wait_until(ready: Any, server: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_until(ready: Callable[[], object], server: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait until `ready` raises no more. Raises `RuntimeError` with the log where the server ends or takes too long."""
     end = time.monotonic() + START_SECONDS
     while True:

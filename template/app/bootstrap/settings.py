@@ -32,7 +32,7 @@ VERSION = "0.1.0"
 class Settings(CustomSettings):
     """Read from the environment and from `.env`; the environment wins.
 
-    A group and a field make a variable's name: `database.pool_size` is `DATABASE_POOL_SIZE`.
+    A group and a field make a variable's name: `docs.password` is `DOCS_PASSWORD`.
     """
 
     model_config = SettingsConfigDict(

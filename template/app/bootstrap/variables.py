@@ -21,7 +21,7 @@ class ConfigurationError(Exception):
 
 
 def variables(settings: type[BaseSettings]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each variable with the path of its field: `DATABASE_URL`, `("database", "url")`."""
+    """Each variable with the path of its field: `DOCS_PASSWORD`, `("docs", "password")`."""
     for name, field in settings.model_fields.items():
         group = field.annotation
         if isinstance(group, type) and issubclass(group, BaseModel):

@@ -22,8 +22,8 @@ class Environment(StrEnum):
 class SettingsGroup(BaseModel):
     """The settings of one feature.
 
-    A group named `database` reads `DATABASE_URL`, `DATABASE_POOL_SIZE` and so on; a misspelt name
-    with that prefix stops the start-up. Values are never part of an error message.
+    A group named `docs` reads `DOCS_ENABLED`, `DOCS_PASSWORD` and so on; a misspelt name with that
+    prefix stops the start-up. Values are never part of an error message.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

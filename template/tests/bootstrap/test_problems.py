@@ -481,7 +481,16 @@ class TestErrorAfterTheStartOfTheResponse:
 
 
 class TestProblemMiddleware:
-    async def test_leaves_what_is_not_http_alone(self) -> None:
+    async def test_passes_what_is_not_http_on(self) -> None:
+        async def application(_scope: Scope, _receive: Receive, send: Send) -> None:
+            await send({"type": "websocket.close"})
+
+        exchange = Exchange(ProblemMiddleware(application))
+        await exchange.run(type="websocket")
+
+        assert exchange.sent == [{"type": "websocket.close"}]
+
+    async def test_does_not_answer_what_is_not_http(self) -> None:
         async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
             raise ZeroDivisionError
 

@@ -2,6 +2,7 @@ from pathlib import Path
 from traceback import format_exception
 
 import pytest
+from pydantic import ValidationError
 
 from app.bootstrap.settings import Settings, load_settings
 from app.bootstrap.variables import ConfigurationError
@@ -166,6 +167,12 @@ class TestWrongValue:
 
         (problem,) = problems()
         assert 'field "log"' in problem
+
+    def test_is_not_shown_by_the_original_error_either(self) -> None:
+        with pytest.raises(ValidationError) as caught:
+            FixedSettings(port=SECRET)
+
+        assert SECRET not in str(caught.value)
 
 
 class TestMisspeltVariable:

@@ -11,7 +11,7 @@ REDACTED = "[redacted]"
 _SECRET_NAME = re.compile(
     r"passw|secret|token|authorization|cookie|api[-_]?key|credential|private[-_]?key", re.IGNORECASE
 )
-# postgresql://user:password@host
+# scheme://name:password@host
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 class PageQuery(BaseModel):
-    """Numbered pages. A page far down costs the database as much as all before it."""
+    """Numbered pages. A page far down costs as much as all before it."""
 
     model_config = ConfigDict(extra="forbid")
 

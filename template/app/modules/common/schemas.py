@@ -42,8 +42,8 @@ PRINTABLE = r"[^\x00-\x1f\x7f-\x9f]"
 
 
 def _without_controls(value: str, allowed: str = "") -> str:
-    # Control characters break logs and terminals, PostgreSQL refuses NUL, and lone surrogates (a
-    # command line can give some) cannot be encoded.
+    # Control characters break logs and terminals, and NUL most stores; lone surrogates (a command
+    # line can give some) cannot be encoded.
     refused = {"Cc", "Cs"}
     if any(unicodedata.category(item) in refused and item not in allowed for item in value):
         raise ValueError("must not contain control characters")

@@ -107,8 +107,9 @@ class TestConsole:
             fail()
         except ConnectionError:
             structlog.get_logger("test").exception("no queue")
-        out = stdout.readouterr().out
+        out, err = stdout.readouterr()
 
+        assert err == ""
         assert "Traceback (most recent call last):" in out
         assert "ftp://ada:[redacted]@host refused" in out
         assert "hunter2" not in out
