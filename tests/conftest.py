@@ -11,11 +11,13 @@ from harness.environments import Environments
 from harness.projects import Renderer, once, take_snapshot
 from harness.report import pytest_terminal_summary
 from harness.servers import postgresql
+from harness.speed import speed_up
 
 __all__ = ["pytest_terminal_summary"]
 
 # For Copier as well, which calls git in this process.
 os.environ.update(git.ENVIRONMENT)
+speed_up()
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,16 @@
 """Projects over the years: switches toggled, template improvements taken, the owner's work kept."""
 
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from harness import ANSWERS_FILE, ROOT
-from harness.commands import Steps
+from harness.commands import Steps, run
 from harness.environments import Environments, sync
-from harness.git import commit_all, git
+from harness.git import ENVIRONMENT, commit_all, git
 from harness.projects import (
     VERSION,
     Renderer,
@@ -29,6 +30,12 @@ NEXT_VERSION = "v999.1.0"
 # The owner's from the day of the copy; a later toggle is followed by a migration of their own.
 FROZEN = ("migrations/versions/",)
 TOGGLES = [pytest.param(name, switches, id=f"{name}={value}".lower()) for name, value, switches in one_off()]
+EVERYTHING = switches_of({"preset": "everything"})
+NEEDED = [
+    pytest.param(name, switches, id=f"{name}={value}".lower())
+    for name, value, switches in one_off()
+    if switches != {**EVERYTHING, name: value}
+]
 RELEASES = sorted(git(ROOT, "tag", "--list", "v*", "--sort=-version:refname").split()[:3])
 
 
@@ -36,7 +43,7 @@ class TestToggle:
     @pytest.mark.parametrize(("name", "off"), TOGGLES)
     def test_on_and_off_again(self, name: str, off: dict[str, Value], render: Renderer, tmp_path: Path) -> None:
         """Each state is the one of a fresh copy, whatever was before."""
-        on = {**off, name: switches_of({"preset": "everything"})[name]}
+        on = {**off, name: EVERYTHING[name]}
         project = render.project(tmp_path / "project", preset="custom", **off)
         for state in (on, off):
             assert update(project, **{name: state[name]}) == []
@@ -44,11 +51,11 @@ class TestToggle:
             assert empty_folders(project) == []
             commit_all(project, f"Switch {name}")
 
-    @pytest.mark.parametrize(("name", "off"), TOGGLES)
+    @pytest.mark.parametrize(("name", "off"), NEEDED)
     def test_off_takes_along_what_needs_it(
         self, name: str, off: dict[str, Value], render: Renderer, tmp_path: Path
     ) -> None:
-        project = render.project(tmp_path / "project", preset="custom", **switches_of({"preset": "everything"}))
+        project = render.project(tmp_path / "project", preset="custom", **EVERYTHING)
         assert update(project, **{name: off[name]}) == []
         assert differences(project, render(preset="custom", **off), without=FROZEN) == ""
 
@@ -56,6 +63,19 @@ class TestToggle:
         project = render.project(tmp_path / "project", preset="api")
         assert update(project) == []
         assert git(project, "status", "--porcelain") == ""
+
+    def test_by_the_command_line(self, snapshot: Path, render: Renderer, tmp_path: Path) -> None:
+        """The commands of the documentation do what the tests here do without them."""
+        project, copier = tmp_path / "project", [sys.executable, "-m", "copier"]
+        copied = run([*copier, "copy", "--defaults", "-r", VERSION, str(snapshot), str(project)], tmp_path)
+        assert copied.ok, copied
+        assert "My Service is ready in" in copied.output
+        assert differences(project, render()) == ""
+        commit_all(project, "Start")
+        updated = run([*copier, "update", "-r", ":current:", "--defaults", "-d", "example=false"], project, ENVIRONMENT)
+        assert updated.ok, updated
+        assert "My Service is updated" in updated.output
+        assert differences(project, render(example=False), without=FROZEN) == ""
 
     def test_changing_the_preset_later_switches_nothing(self, render: Renderer, tmp_path: Path) -> None:
         project = render.project(tmp_path / "project", preset="minimal")

@@ -20,7 +20,7 @@ ASSETS: dict[str, tuple[Path, str]] = {
 }
 
 # Both libraries set styles from scripts and use data: images; ReDoc searches in a worker.
-# ReDoc also wants a logo for its footer from its maker's server: that stays blocked, and it hides it.
+# The logo that ReDoc asks its maker's server for stays blocked; ReDoc leaves it out then.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src blob:; "
