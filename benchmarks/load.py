@@ -90,9 +90,7 @@ async def _send(target: Target, requests: int) -> None:
     loop, remaining = asyncio.get_running_loop(), [None] * requests
     async with asyncio.timeout(TIMEOUT_SECONDS):
         opened = [
-            await loop.create_connection(
-                lambda: _Connection(target.request, remaining), "127.0.0.1", target.port
-            )
+            await loop.create_connection(lambda: _Connection(target.request, remaining), "127.0.0.1", target.port)
             for _ in range(CONNECTIONS)
         ]
         await asyncio.gather(*(connection.done for _, connection in opened))

@@ -54,9 +54,7 @@ def render(template: Path, folder: Path, rounds: int) -> tuple[Path, Spent]:
 
 
 def _median(spent: list[Spent]) -> Spent:
-    return Spent(
-        statistics.median(one.wall for one in spent), statistics.median(one.cpu for one in spent)
-    )
+    return Spent(statistics.median(one.wall for one in spent), statistics.median(one.cpu for one in spent))
 
 
 def must(outcome: Outcome) -> Outcome:
@@ -71,9 +69,7 @@ def install(project: Path) -> None:
     must(run("uv sync --compile-bytecode", project))
 
 
-def import_seconds(
-    project: Path, variables: Mapping[str, str], rounds: int
-) -> dict[str, list[float]]:
+def import_seconds(project: Path, variables: Mapping[str, str], rounds: int) -> dict[str, list[float]]:
     """The processor time of importing the service and of importing FastAPI, in turn, each in a fresh interpreter."""
     python = project / ".venv" / "bin" / "python"
     found: dict[str, list[float]] = {"app.main": [], "fastapi": []}

@@ -30,9 +30,7 @@ class Row:
         return "met" if self.ratio <= self.target else "missed"
 
 
-def row(
-    rounds: Sequence[Mapping[str, float]], name: str, to: str, target: float | None = None
-) -> Row:
+def row(rounds: Sequence[Mapping[str, float]], name: str, to: str, target: float | None = None) -> Row:
     """The median of the ratios within each round, so that what slows a whole round down cancels out."""
     ratios = [measured[name] / measured[to] for measured in rounds]
     return Row(
@@ -55,8 +53,7 @@ def table(rows: Sequence[Row]) -> str:
         lines.append((*cells, f"{item.microseconds:.0f}"))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
 
 
@@ -80,3 +77,22 @@ def summary(other: Mapping[str, Any]) -> str:
     if suite := other.get("suite"):
         lines.append(f"its own tests: {suite['wall']:.1f} s, {suite['cpu']:.1f} s CPU ({suite['summary']})")
     return "\n".join(lines)
+
+
+START, END = "<!-- figures: made by `make benchmark` -->", "<!-- end of figures -->"
+
+
+def put_into(page: Path, rows: Sequence[Row], other: Mapping[str, Any]) -> None:
+    """Replace what stands between `START` and `END`."""
+    lines = [
+        "| Request | Compared with | Ratio | Lowest to highest | Target | |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for item in rows:
+        target = "" if item.target is None else f"{item.target:g} or less"
+        spread = f"{item.lowest:.1f} to {item.highest:.1f}"
+        lines.append(f"| {item.name} | {item.to} | **{item.ratio:.2f}** | {spread} | {target} | {item.verdict} |")
+    words = [f"- {line}" for line in summary(other).splitlines()]
+    before, _, rest = page.read_text().partition(START)
+    _, _, after = rest.partition(END)
+    page.write_text("\n".join([before + START, "", *lines, "", *words, "", END + after]))

@@ -40,9 +40,7 @@ FULL = Effort(rounds=11, requests=1000)
 QUICK = Effort(rounds=3, requests=300)
 
 
-def targets(
-    service: servers.Server, reference: servers.Server, many: servers.Server, token: str
-) -> list[load.Target]:
+def targets(service: servers.Server, reference: servers.Server, many: servers.Server, token: str) -> list[load.Target]:
     """Everything that is asked for in each round."""
 
     def ask(name: str, of: servers.Server, path: str, **options: Any) -> load.Target:
@@ -82,9 +80,7 @@ def rows_of(rounds: Sequence[Mapping[str, float]]) -> list[report.Row]:
     return rows
 
 
-def measure(
-    folder: Path, variables: Mapping[str, str], database: str, effort: Effort
-) -> list[dict[str, float]]:
+def measure(folder: Path, variables: Mapping[str, str], database: str, effort: Effort) -> list[dict[str, float]]:
     """The processor time of a request of every kind, in microseconds, in every round.
 
     The kinds take turns in a new order each round: what else runs on the machine hits all of them alike.
@@ -101,10 +97,7 @@ def measure(
         for _ in range(effort.rounds):
             random.shuffle(wanted)
             rounds.append(
-                {
-                    target.name: load.cpu_microseconds_per_request(target, effort.requests)
-                    for target in wanted
-                }
+                {target.name: load.cpu_microseconds_per_request(target, effort.requests) for target in wanted}
             )
     return rounds
 
@@ -132,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
+    parser.add_argument("--page", type=Path, help="put the figures into this page, in place of the last ones")
     parser.add_argument("--template", type=Path, default=ROOT, help="another checkout to measure")
     parser.add_argument("--no-suite", action="store_true", help="leave the project's own tests out")
     options = parser.parse_args()
@@ -143,6 +137,8 @@ def main() -> None:
     print(report.summary(other))
     if options.json:
         report.write(options.json, rows, other)
+    if options.page:
+        report.put_into(options.page, rows, other)
 
 
 if __name__ == "__main__":

@@ -57,9 +57,7 @@ def beside(app: str, project: Path, variables: Mapping[str, str]) -> Iterator[Se
 
 
 @contextmanager
-def _serving(
-    project: Path, command: Sequence[str], variables: Mapping[str, str]
-) -> Iterator[Server]:
+def _serving(project: Path, command: Sequence[str], variables: Mapping[str, str]) -> Iterator[Server]:
     port, log = free_port(), project.parent / f"{command[-1].replace(':', '-')}.log"
     python = project / ".venv" / "bin" / "python"
     # Log lines are written as in production, and thrown away.

@@ -60,6 +60,6 @@ async def state(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
 
 @pytest.fixture
 async def client(app: FastAPI, state: dict[str, Any]) -> AsyncGenerator[AsyncClient]:
-    """Speaks to the API; `/health/live` and the like reach paths outside its prefix."""
+    """Speaks to the API by paths below its prefix; `http://test/health/live` is outside of it."""
     async with client_of(app, state) as client:
         yield client

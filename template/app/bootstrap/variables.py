@@ -34,14 +34,16 @@ def variables(settings: type[BaseSettings]) -> Iterator[tuple[str, tuple[str, ..
 def misspelt_variables(settings: type[BaseSettings]) -> list[str]:
     """One line for each variable that is set and looks like a setting without being one."""
     known = {name for name, _ in variables(settings)}
+    # A group's own name would be read as all of its values at once, in JSON.
+    groups = {path[0].upper() for _, path in variables(settings) if len(path) > 1}
     env_file = settings.model_config.get("env_file")
     given = {*os.environ, *(dotenv_values(env_file) if isinstance(env_file, str) else ())}
-    return [
-        _unknown(name, match[0])
-        for name in sorted(given)
-        if name.upper() not in known
-        and (match := get_close_matches(name.upper(), known, n=1, cutoff=_ALIKE))
-    ]
+    problems = []
+    for name in sorted(given - known):
+        match = get_close_matches(name.upper(), known, n=1, cutoff=_ALIKE)
+        if name.upper() not in known and (match or name.upper() in groups):
+            problems.append(_unknown(name, match[0] if match else None))
+    return problems
 
 
 def explain(exc: ValidationError | SettingsError, settings: type[BaseSettings]) -> list[str]:

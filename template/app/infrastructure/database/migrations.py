@@ -1,5 +1,6 @@
 """Alembic, called from code: only in development and by the readiness check."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from app.core.errors import UnavailableError
 
 from .database import Database
 
+# Alembic tells at every context what it is; our own line says what was done.
+logging.getLogger("alembic").setLevel(logging.WARNING)
 logger = structlog.get_logger("app.database")
 
 _ROOT = Path(__file__).parents[3]

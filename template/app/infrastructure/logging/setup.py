@@ -20,6 +20,7 @@ def configure_logging(settings: LogSettings, *, deployed: bool) -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
@@ -33,12 +34,12 @@ def configure_logging(settings: LogSettings, *, deployed: bool) -> None:
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
                 *shared,
-                structlog.stdlib.add_logger_name,
                 structlog.stdlib.ExtraAdder(),
                 _without_colors,
             ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                # As plain text, for both: richer tracebacks print local variables, passwords too.
                 structlog.processors.format_exc_info,
                 redact,
                 _renderer(chosen),
@@ -52,8 +53,6 @@ def configure_logging(settings: LogSettings, *, deployed: bool) -> None:
         logger = logging.getLogger(name)
         logger.handlers = []
         logger.propagate = name != "uvicorn.access"
-    # Tells at every migration context what it is; our own line says what was done.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _without_colors(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -69,7 +68,4 @@ def _number(settings: LogSettings) -> int:
 def _renderer(chosen: LogFormat) -> Processor:
     if chosen is LogFormat.JSON:
         return structlog.processors.JSONRenderer()
-    # Tracebacks stay plain: the rich ones print local variables, passwords among them.
-    return structlog.dev.ConsoleRenderer(
-        colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
+    return structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())

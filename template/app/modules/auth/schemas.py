@@ -2,7 +2,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from app.modules.common.schemas import Line
+from app.modules.common.schemas import ONE_LINE
 from app.modules.user.models import EMAIL_LENGTH
 from app.modules.user.schemas import KnownPassword
 
@@ -12,7 +12,9 @@ class LoginForm(BaseModel):
 
     grant_type: Literal["password"] = "password"
     username: Annotated[
-        Line, Field(max_length=EMAIL_LENGTH, description="A username or an e-mail address.")
+        str,
+        Field(max_length=EMAIL_LENGTH, description="A username or an e-mail address."),
+        ONE_LINE,
     ]
     password: KnownPassword
 

@@ -4,16 +4,16 @@ from uuid import UUID
 from pydantic import MISSING, Field
 
 from app.modules.common.pagination import PageQuery
-from app.modules.common.schemas import Line, RecordSchema, RequestSchema, Text
+from app.modules.common.schemas import ONE_LINE, SEVERAL_LINES, RecordSchema, RequestSchema
 
 from .models import AUTHOR_LENGTH, DESCRIPTION_LENGTH, TITLE_LENGTH
 
-Title = Annotated[Line, Field(max_length=TITLE_LENGTH, examples=["Emma"])]
-Author = Annotated[Line, Field(max_length=AUTHOR_LENGTH, examples=["Jane Austen"])]
+Title = Annotated[str, Field(max_length=TITLE_LENGTH, examples=["Emma"]), ONE_LINE]
+Author = Annotated[str, Field(max_length=AUTHOR_LENGTH, examples=["Jane Austen"]), ONE_LINE]
 # Thirteen digits (ISO 2108), without dashes so that one book has one spelling.
 Isbn = Annotated[str, Field(pattern=r"^97[89][0-9]{10}$", examples=["9780141439587"])]
 Year = Annotated[int, Field(ge=1, le=2999, examples=[1815])]
-Description = Annotated[Text, Field(max_length=DESCRIPTION_LENGTH)]
+Description = Annotated[str, Field(max_length=DESCRIPTION_LENGTH), SEVERAL_LINES]
 
 
 class BookBase(RequestSchema):
@@ -56,7 +56,7 @@ Sort = Literal["created_at", "-created_at", "title", "-title", "published_in", "
 class BookQuery(PageQuery):
     """What to list, and in which order; a leading minus sorts downwards."""
 
-    search: Annotated[Line, Field(max_length=100)] | None = None
+    search: Annotated[str, Field(max_length=100), ONE_LINE] | None = None
     author: Author | None = None
     published_from: Year | None = None
     published_to: Year | None = None

@@ -1,11 +1,19 @@
 """What the schemas of all modules are built from."""
 
 import unicodedata
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
 
 class Schema(BaseModel):
@@ -36,39 +44,44 @@ class RecordSchema(TimestampSchema):
     id: UUID
 
 
-# What the checks below accept, for the API's description.
-VISIBLE = r"[^\s\x00-\x1f\x7f-\x9f]"
-PRINTABLE = r"[^\x00-\x1f\x7f-\x9f]"
+@dataclass(frozen=True)
+class Printable:
+    """Restricts a text to characters that can be shown: `Annotated[str, Field(...), ONE_LINE]`.
+
+    Control characters break logs and terminals, and NUL most stores; lone surrogates, which JSON
+    and command lines can carry, cannot be encoded.
+    """
+
+    several_lines: bool
+
+    def check(self, value: str) -> str:
+        if not self.several_lines and (not value or value != value.strip()):
+            raise ValueError("must not be blank, nor begin or end with a blank")
+        allowed = "\n\r\t" if self.several_lines else ""
+        for character in value:
+            if unicodedata.category(character) in {"Cc", "Cs"} and character not in allowed:
+                raise ValueError("must not contain control characters")
+        return value
+
+    @property
+    def pattern(self) -> str:
+        """What `check` accepts, for the API's description."""
+        if self.several_lines:
+            return r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+        ends, between = r"[^\s\x00-\x1f\x7f-\x9f]", r"[^\x00-\x1f\x7f-\x9f]*"
+        return f"^{ends}({between}{ends})?$"
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        # After the lengths, so that a text which is too long is told so.
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": self.pattern}
 
 
-def _without_controls(value: str, allowed: str = "") -> str:
-    # Control characters break logs and terminals, and NUL most stores; lone surrogates (a command
-    # line can give some) cannot be encoded.
-    refused = {"Cc", "Cs"}
-    if any(unicodedata.category(item) in refused and item not in allowed for item in value):
-        raise ValueError("must not contain control characters")
-    return value
-
-
-def _one_line(value: str) -> str:
-    if value != value.strip() or not value:
-        raise ValueError("must not be blank, nor begin or end with a blank")
-    return _without_controls(value)
-
-
-def _lines(value: str) -> str:
-    return _without_controls(value, allowed="\n\r\t")
-
-
-Line = Annotated[
-    str,
-    AfterValidator(_one_line),
-    Field(min_length=1, json_schema_extra={"pattern": f"^{VISIBLE}({PRINTABLE}*{VISIBLE})?$"}),
-]
-"""One line of text. Give the longest with `Field`."""
-Text = Annotated[
-    str,
-    AfterValidator(_lines),
-    Field(json_schema_extra={"pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"}),
-]
-"""Text that may have several lines. Give the longest with `Field`."""
+ONE_LINE = Printable(several_lines=False)
+SEVERAL_LINES = Printable(several_lines=True)

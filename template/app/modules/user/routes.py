@@ -9,7 +9,7 @@ from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
 from app.modules.common.pagination import Page, PageQuery
 from app.modules.common.problems import raises
-from app.modules.common.schemas import Line
+from app.modules.common.schemas import ONE_LINE
 
 from .dependencies import (
     CurrentUserDep,
@@ -38,7 +38,7 @@ _SUPERUSERS = [Depends(require_superuser)]
 
 
 class UserQuery(PageQuery):
-    search: Annotated[Line, Field(max_length=100)] | None = None
+    search: Annotated[str, Field(max_length=100), ONE_LINE] | None = None
 
 
 @router.post(

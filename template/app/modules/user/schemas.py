@@ -10,9 +10,7 @@ from pydantic import (
 )
 
 from app.modules.common.schemas import (
-    PRINTABLE,
-    VISIBLE,
-    Line,
+    ONE_LINE,
     PersistentDeletion,
     RecordSchema,
     RequestSchema,
@@ -69,13 +67,13 @@ def _long_enough(password: SecretStr) -> SecretStr:
 
 
 Name = Annotated[
-    Line,
+    str,
     Field(
         min_length=2,
         max_length=NAME_LENGTH,
         examples=["Ada Lovelace"],
-        json_schema_extra={"pattern": f"^{VISIBLE}{PRINTABLE}*{VISIBLE}$"},
     ),
+    ONE_LINE,
 ]
 Username = Annotated[
     str,

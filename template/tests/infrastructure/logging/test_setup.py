@@ -44,6 +44,7 @@ class TestJson:
         assert line == {
             "event": "several\nlines",
             "level": "info",
+            "logger": "test",
             "number": 7,
             "path": "/a b",
             "request_id": "request-0001",

@@ -8,22 +8,22 @@ import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
 from app.modules.common.schemas import (
-    Line,
+    ONE_LINE,
+    SEVERAL_LINES,
     PersistentDeletion,
     RecordSchema,
     RequestSchema,
     Schema,
-    Text,
 )
 
-LINE: TypeAdapter[str] = TypeAdapter(Annotated[Line, Field(max_length=10)])
-TEXT: TypeAdapter[str] = TypeAdapter(Annotated[Text, Field(max_length=10)])
+LINE: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(max_length=10), ONE_LINE])
+TEXT: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(max_length=10), SEVERAL_LINES])
 
 CONTROLS = ["\x00", "\x07", "\x1b", "\x1f", "\x7f", "\x85", "\x9f"]
 
 
 class Wish(RequestSchema):
-    name: Line
+    name: Annotated[str, ONE_LINE]
 
 
 class Shape(Schema):
