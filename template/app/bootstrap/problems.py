@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.errors import DomainError, ThrottledError, UnauthenticatedError, UnavailableError
 from app.modules.common.problems import MEDIA_TYPE, status_of, type_of
 
-logger = structlog.get_logger("app.problems")
+logger = structlog.get_logger()
 
 
 def _problem(

@@ -3,7 +3,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-logger = structlog.get_logger("app.database")
+logger = structlog.get_logger()
 
 Callback = Callable[[], Awaitable[None]]
 _KEY = "after_commit"

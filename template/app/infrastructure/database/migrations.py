@@ -13,7 +13,7 @@ from .database import Database
 
 # Alembic tells at every context what it is; our own line says what was done.
 logging.getLogger("alembic").setLevel(logging.WARNING)
-logger = structlog.get_logger("app.database")
+logger = structlog.get_logger()
 
 _ROOT = Path(__file__).parents[3]
 

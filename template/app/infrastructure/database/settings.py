@@ -16,10 +16,12 @@ class DatabaseSettings(SettingsGroup):
     """`postgresql://user:password@host:5432/name`; unset: a SQLite file, not where deployed."""
     read_url: SecretStr | None = None
     """A replica for reads; unset: reads go to `url`."""
-    pool_size: Annotated[int, Field(ge=1)] = 5
-    max_overflow: Annotated[int, Field(ge=0)] = 5
+    pool_size: Annotated[int, Field(ge=1)] = 10
+    max_overflow: Annotated[int, Field(ge=0)] = 0
     """A worker opens up to twice `pool_size + max_overflow` connections, for writes and for reads:
-    20 by default, of the 100 that a PostgreSQL server allows. `db connections` does the sum."""
+    20 by default, of the 100 that a PostgreSQL server allows. `db connections` does the sum.
+    An overflow connection is closed after use, and opening one costs more than most requests do:
+    hence none."""
     pool_timeout_seconds: Annotated[float, Field(gt=0)] = 5
     """How long a request waits for a connection before it is answered with 503."""
     pool_recycle_seconds: Annotated[int, Field(gt=0)] = 1800

@@ -1,7 +1,7 @@
 """Middleware that reads and sets headers. Pure ASGI: a wrapped `send` costs about a microsecond."""
 
 import re
-from uuid import uuid4
+from secrets import token_hex
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,7 +46,7 @@ class RequestIdMiddleware:
             return
         inbound = header(scope, b"x-request-id")
         valid = inbound is not None and _VALID_REQUEST_ID.fullmatch(inbound)
-        raw = inbound if inbound is not None and valid else uuid4().hex.encode()
+        raw = inbound if inbound is not None and valid else token_hex(16).encode()
         request_id = raw.decode()
         scope.setdefault("state", {})["request_id"] = request_id
 
@@ -55,8 +55,11 @@ class RequestIdMiddleware:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", raw)]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
             await self.app(scope, receive, send_with_id)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
 
 
 class SecurityHeadersMiddleware:

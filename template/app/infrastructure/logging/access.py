@@ -3,7 +3,7 @@ from time import perf_counter
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-logger = structlog.get_logger("app.access")
+logger = structlog.get_logger()
 
 # Probes come every few seconds and say nothing; failing ones are logged by the readiness route.
 _QUIET_PREFIX = "/health/"

@@ -10,7 +10,7 @@ from app.core.feature import ReadinessCheck
 from app.core.routing import PrefixRouter
 from app.modules.common.problems import raises
 
-logger = structlog.get_logger("app.health")
+logger = structlog.get_logger()
 
 # Below the three to five seconds that platforms give a probe.
 CHECK_TIMEOUT_SECONDS = 2.0

@@ -9,8 +9,9 @@ from app.modules.common.crud import CRUD
 from .models import CurrentUser, User
 
 # Built once: this one runs on every authenticated request.
-_CURRENT_USER = select(*(getattr(User, name) for name in CurrentUser._fields)).where(
-    User.id == bindparam("user_id"), User.is_active, User.deleted_at.is_(None)
+_users = User.__table__.c
+_CURRENT_USER = select(*(_users[name] for name in CurrentUser._fields)).where(
+    _users.id == bindparam("user_id"), _users.is_active, _users.deleted_at.is_(None)
 )
 
 

@@ -14,6 +14,6 @@ def test_compares_the_budget_with_the_server(database_settings: DatabaseSettings
         assert few.output == "SQLite has no limit on connections.\n"
         return
     assert few.exit_code == 0
-    assert few.output.startswith("1 worker(s) x (5 + 5) x 2 engines = 20 connections;")
+    assert few.output.startswith("1 worker(s) x (10 + 0) x 2 engines = 20 connections;")
     assert many.exit_code == 1
     assert "Too many: lower DATABASE_POOL_SIZE" in many.output

@@ -44,7 +44,6 @@ class TestJson:
         assert line == {
             "event": "several\nlines",
             "level": "info",
-            "logger": "test",
             "number": 7,
             "path": "/a b",
             "request_id": "request-0001",
