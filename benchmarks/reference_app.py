@@ -26,8 +26,8 @@ _BOOK = "id, title, author, isbn, published_in, description, created_at, updated
 _LIVE = "FROM book WHERE deleted_at IS NULL AND owner_id = $1"
 _PAGE = f"""
 SELECT {_BOOK}, (SELECT count(*) {_LIVE}) AS total {_LIVE} ORDER BY id DESC LIMIT $2 OFFSET $3
-"""  # noqa: S608 (constants of this file)
-_SCROLL = f"SELECT {_BOOK} {_LIVE} ORDER BY id DESC LIMIT $2"  # noqa: S608
+"""
+_SCROLL = f"SELECT {_BOOK} {_LIVE} ORDER BY id DESC LIMIT $2"
 
 
 class Status(BaseModel):

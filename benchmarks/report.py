@@ -71,8 +71,10 @@ def summary(other: Mapping[str, Any]) -> str:
     """Rendering, importing and testing, in words."""
     lines = [
         f"render the default project: {other['render']['cpu']:.2f} s CPU",
-        f"import the service: {other['import']['app.main']:.2f} s CPU, "
-        f"{other['import']['ratio']:.2f} x importing FastAPI",
+        (
+            f"import the service: {other['import']['app.main']:.2f} s CPU, "
+            f"{other['import']['ratio']:.2f} x importing FastAPI"
+        ),
     ]
     if suite := other.get("suite"):
         lines.append(f"its own tests: {suite['wall']:.1f} s, {suite['cpu']:.1f} s CPU ({suite['summary']})")

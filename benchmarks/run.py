@@ -15,18 +15,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
 # The tests know how to run PostgreSQL and a project.
-sys.path.append(str(ROOT / "tests"))
-
-from harness.commands import run
-from harness.servers import MISSING, new_database, postgresql, postgresql_programs
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 import load
 import project
 import report
 import servers
+from harness.commands import run
+from harness.servers import MISSING, new_database, postgresql, postgresql_programs
 
+ROOT = Path(__file__).resolve().parents[1]
 BARE = "bare FastAPI response"
 
 
@@ -36,8 +35,9 @@ class Effort:
     requests: int
 
 
-FULL = Effort(rounds=11, requests=1000)
-QUICK = Effort(rounds=3, requests=300)
+FULL = Effort(rounds=41, requests=250)
+QUICK = Effort(rounds=5, requests=250)
+REPEATS = 5
 
 
 def targets(service: servers.Server, reference: servers.Server, many: servers.Server, token: str) -> list[load.Target]:
@@ -104,14 +104,14 @@ def measure(folder: Path, variables: Mapping[str, str], database: str, effort: E
 
 def benchmark(template: Path, effort: Effort, *, with_suite: bool) -> tuple[list[report.Row], dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="slipway-benchmark-") as name, ExitStack() as stack:
-        folder, rendering = project.render(template, Path(name), effort.rounds)
+        folder, rendering = project.render(template, Path(name), REPEATS)
         other: dict[str, Any] = {"render": asdict(rendering)}
         project.install(folder)
         database = stack.enter_context(new_database(stack.enter_context(postgresql())))
         variables = servers.production(database)
         project.must(run("uv run alembic upgrade head", folder, variables))
         rows = rows_of(measure(folder, variables, database, effort))
-        imports = project.import_seconds(folder, variables, effort.rounds)
+        imports = project.import_seconds(folder, variables, REPEATS)
         other["import"] = {key: statistics.median(value) for key, value in imports.items()}
         ratios = map(float.__truediv__, imports["app.main"], imports["fastapi"])
         other["import"]["ratio"] = statistics.median(ratios)

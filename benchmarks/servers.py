@@ -122,6 +122,6 @@ def _post(server: Server, path: str, body: str, token: str | None) -> dict[str, 
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     url = f"http://127.0.0.1:{server.port}/api/v1/{path}"
-    request = urllib.request.Request(url, body.encode(), headers)  # noqa: S310 (our own server)
-    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+    request = urllib.request.Request(url, body.encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 (our own server)
         return dict(json.load(response))

@@ -38,7 +38,7 @@ def with_toy(snapshot: Path, tmp_path: Path) -> Renderer:
 @pytest.mark.render
 class TestToyFeature:
     def test_only_the_shared_files_are_edited(self, with_toy: Renderer) -> None:
-        """Its folders, a manifest block, a question, a registry entry and a settings entry; nothing is taken away."""
+        """What a feature is: folders, and a piece in each file that lists features; nothing is taken away."""
         changes = [line.split("\t") for line in git(with_toy.template, "diff", "--numstat", "HEAD~1").splitlines()]
         assert {path for _, _, path in changes} == SHARED_FILES | set(toy_feature.FILES)
         assert {removed for _, removed, _ in changes} == {"0"}

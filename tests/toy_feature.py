@@ -71,6 +71,7 @@ tide:
   ask: "{{ preset == 'custom' }}"
 """
 FEATURES, SETTINGS = "template/app/bootstrap/features.py", "template/app/bootstrap/settings.py"
+ENV_EXAMPLE = "template/.env.example"
 
 # In which file, before which line, what. None is the end.
 EDITS: list[tuple[str, str | None, str]] = [
@@ -112,6 +113,8 @@ from app.modules.tide.settings import TideSettings
     # {% endif %}
 """,
     ),
+    # Every setting is listed for the owner; a test of the service says so.
+    (ENV_EXAMPLE, None, "# {% if tide %}\n\n# The long-time mean.\n#TIDE_MEAN_METRES=1.5\n# {% endif %}\n"),
 ]
 
 

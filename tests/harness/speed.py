@@ -16,7 +16,7 @@ class CachingEnvironment(SandboxedEnvironment):
     """Compiles each text once."""
 
     def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        super().__init__(*arguments, **options)
         self.from_string = cache(self.from_string)  # type: ignore[method-assign,assignment]
 
 
@@ -25,6 +25,6 @@ def speed_up() -> None:
     import copier._main as main  # noqa: PLC0415
 
     if hasattr(main, "SandboxedEnvironment"):
-        main.SandboxedEnvironment = CachingEnvironment  # type: ignore[misc]
+        main.SandboxedEnvironment = CachingEnvironment
     if hasattr(Worker, "_sync_git_index_executable_bit"):
         Worker._sync_git_index_executable_bit = lambda *_: None  # type: ignore[method-assign]  # noqa: SLF001

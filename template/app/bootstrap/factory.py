@@ -37,8 +37,9 @@ def create_app(settings: Settings, features: Sequence[Feature]) -> FastAPI:
     install_problem_handlers(app)
     install_openapi(app)
     for feature in features:
-        for router in feature.routers:
-            app.include_router(router, prefix=API_PREFIX)
         for router in feature.root_routers:
             app.include_router(router)
+    for feature in features:
+        for router in feature.routers:
+            app.include_router(router, prefix=API_PREFIX)
     return app

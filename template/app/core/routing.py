@@ -1,3 +1,5 @@
+from functools import cached_property
+
 from fastapi import APIRouter
 from starlette.routing import Match
 from starlette.types import Scope
@@ -13,8 +15,11 @@ class PrefixRouter(APIRouter):
     and what answers 404 or 405, stays the same.
     """
 
+    @cached_property
+    def _literal(self) -> str:
+        return self.prefix.split("{", 1)[0]
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        literal = self.prefix.split("{", 1)[0]
-        if literal not in scope["path"]:
+        if self._literal not in scope["path"]:
             return Match.NONE, {}
         return super().matches(scope)

@@ -33,8 +33,13 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:
         """A session for queries alone: each sees the newest data, nothing is locked or written."""
-        async with self.read_sessions() as session:
+        session = self.read_sessions()
+        try:
             yield session
+        finally:
+            # `async with` would close it in a task of its own, to guard a pending rollback; there
+            # is none here.
+            await session.close()
 
     async def aclose(self) -> None:
         await self.write_engine.dispose()

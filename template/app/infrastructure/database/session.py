@@ -10,21 +10,25 @@ from starlette.requests import HTTPConnection
 from .database import Database
 
 
-async def get_database(connection: HTTPConnection) -> Database:
+def database_of(connection: HTTPConnection) -> Database:
     return cast("Database", connection.state.database)
+
+
+async def get_database(connection: HTTPConnection) -> Database:
+    return database_of(connection)
 
 
 DatabaseDep = Annotated[Database, Depends(get_database)]
 """For WebSockets and streams, which open one short session for each message."""
 
 
-async def get_session(database: DatabaseDep) -> AsyncGenerator[AsyncSession]:
-    async with database.transaction() as session:
+async def get_session(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
+    async with database_of(connection).transaction() as session:
         yield session
 
 
-async def get_read_session(database: DatabaseDep) -> AsyncGenerator[AsyncSession]:
-    async with database.reading() as session:
+async def get_read_session(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
+    async with database_of(connection).reading() as session:
         yield session
 
 

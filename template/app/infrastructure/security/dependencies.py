@@ -11,8 +11,12 @@ async def get_passwords(connection: HTTPConnection) -> PasswordHasher:
     return cast("PasswordHasher", connection.state.passwords)
 
 
-async def get_tokens(connection: HTTPConnection) -> AccessTokens:
+def tokens_of(connection: HTTPConnection) -> AccessTokens:
     return cast("AccessTokens", connection.state.tokens)
+
+
+async def get_tokens(connection: HTTPConnection) -> AccessTokens:
+    return tokens_of(connection)
 
 
 PasswordHasherDep = Annotated[PasswordHasher, Depends(get_passwords)]

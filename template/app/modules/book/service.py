@@ -1,8 +1,8 @@
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 from app.infrastructure.database.errors import translate_violations
+from app.modules.common.listing import Rows
 from app.modules.common.pagination import CursorQuery
 
 from .crud import BookCRUD
@@ -24,13 +24,11 @@ class BookService:
             raise BookNotFoundError(book_id)
         return book
 
-    async def page(self, query: BookQuery) -> tuple[Sequence[Book], int]:
-        statement = self.books.matching(self.owner_id, query)
-        return await self.books.page(statement, limit=query.items_per_page, offset=query.offset)
+    async def page(self, query: BookQuery) -> tuple[Rows, int]:
+        return await self.books.page_of(self.owner_id, query)
 
-    async def scroll(self, query: CursorQuery) -> tuple[Sequence[Book], UUID | None]:
-        statement = self.books.owned_by(self.owner_id)
-        return await self.books.after(statement, last=query.after, limit=query.limit)
+    async def scroll(self, query: CursorQuery) -> tuple[Rows, UUID | None]:
+        return await self.books.scroll_of(self.owner_id, last=query.after, limit=query.limit)
 
     async def create(self, data: BookCreate) -> Book:
         record = BookCreateInternal(**data.model_dump(), owner_id=self.owner_id)

@@ -2,10 +2,11 @@ from typing import Annotated
 
 from fastapi import Depends
 from fastapi.security import OAuth2PasswordBearer
+from starlette.requests import HTTPConnection
 
 from app.core.routing import API_PREFIX
-from app.infrastructure.database.session import DatabaseDep, ReadSessionDep, SessionDep
-from app.infrastructure.security.dependencies import AccessTokensDep, PasswordHasherDep
+from app.infrastructure.database.session import ReadSessionDep, SessionDep, database_of
+from app.infrastructure.security.dependencies import PasswordHasherDep, tokens_of
 from app.infrastructure.security.tokens import InvalidTokenError
 
 from .crud import UserCRUD, get_current_user
@@ -18,20 +19,18 @@ _bearer = OAuth2PasswordBearer(tokenUrl=f"{API_PREFIX}/auth/token".lstrip("/"), 
 
 
 async def require_user(
-    token: Annotated[str | None, Depends(_bearer)],
-    tokens: AccessTokensDep,
-    database: DatabaseDep,
+    token: Annotated[str | None, Depends(_bearer)], connection: HTTPConnection
 ) -> CurrentUser:
     """The account the token was issued to, read anew: a closed account is out at once."""
     if token is None:
         raise NotAuthenticatedError
     try:
-        user_id = tokens.read(token)
+        user_id = tokens_of(connection).read(token)
     except InvalidTokenError:
         raise NotAuthenticatedError from None
     # A session of its own, closed before the route runs: holding one connection while waiting for
     # a second is how pools lock up.
-    async with database.reading() as session:
+    async with database_of(connection).reading() as session:
         user = await get_current_user(session, user_id)
     if user is None:
         raise NotAuthenticatedError

@@ -109,11 +109,12 @@ Password = Annotated[
 ]
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 # No quotes and no brackets, so that a page which forgets to escape it still is not broken by it.
+_REST = r"(:[0-9]{1,5})?(/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?"
 ImageUrl = Annotated[
     str,
     Field(
         max_length=URL_LENGTH,
-        pattern=rf"^https://{_LABEL}(\.{_LABEL})+(:[0-9]{{1,5}})?(/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?$",
+        pattern=rf"^https://{_LABEL}(\.{_LABEL})+{_REST}$",
         examples=["https://example.com/ada.png"],
     ),
 ]

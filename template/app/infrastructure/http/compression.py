@@ -1,0 +1,22 @@
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.infrastructure.http.headers import header
+
+
+class CompressionMiddleware:
+    """gzip, for clients that accept it; the others do not pay for it.
+
+    Starlette's takes every response apart, if only to add `Vary`. An answer that is not compressed
+    does without: a cache may give it to anybody.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        # Level 5 compresses JSON nearly as well as 9 for a fraction of the time; below 1000 bytes
+        # a packet is not saved.
+        self.compressed = GZipMiddleware(app, minimum_size=1000, compresslevel=5)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accepts = scope["type"] == "http" and b"gzip" in (header(scope, b"accept-encoding") or b"")
+        await (self.compressed if accepts else self.app)(scope, receive, send)
