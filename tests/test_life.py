@@ -97,7 +97,7 @@ OWNERS_EDITS: list[tuple[str, str | None, str]] = [
         None,
         "\n  house:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo Ada\n",
     ),
-    (".env.example", None, "\n# Ours\n# SHIPYARD_NAME=Ada\n"),
+    (".env.example", None, "\n# Ask Ada before you change these.\n"),
     ("Dockerfile", None, 'LABEL owner="Ada"\n'),
     (".gitignore", None, "ada/\n"),
 ]
@@ -110,7 +110,7 @@ TEMPLATES_CHANGES: list[tuple[str, str, str]] = [
     (".github/workflows/ci.yml", "on:\n", "# New in the template.\n"),
     (".env.example", "#ENVIRONMENT", "# New in the template.\n"),
     ("Dockerfile", "FROM ", "# New in the template.\n"),
-    ("app/modules/health/routes.py", "from ", "# New in the template.\n"),
+    ("app/modules/health/routes.py", "logger = ", "# New in the template.\n"),
 ]
 
 

@@ -16,12 +16,7 @@ from harness.recipe import ADD_A_MODULE, blocks, follow
 from harness.rows import committed, questionnaire, switches_of
 from harness.service import check_service
 
-SHARED_FILES = {
-    "copier.yml",
-    "questions/30-features.yml",
-    toy_feature.FEATURES,
-    toy_feature.SETTINGS,
-}
+SHARED_FILES = {path for path, _, _ in toy_feature.EDITS}
 
 
 @pytest.fixture

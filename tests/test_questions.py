@@ -21,19 +21,25 @@ from harness.questionnaire import Refusal
 from harness.rows import committed, questionnaire, switches_of
 
 MOST_PROMPTS = 6
-NAME = "Type a name of letters, digits, spaces and . , & + ( ) - that starts with a letter or digit"
-DESCRIPTION = "Type one line of text without double quotes, backslashes or braces."
-AUTHOR = "Type a name without double quotes, backslashes, braces or angle brackets"
+NAME = "Type a name of at most 60 letters, digits, spaces and . , & + ( ) - that starts with a letter or digit"
+DESCRIPTION = "Type one line of at most 80 characters, without double quotes, backslashes or braces."
+AUTHOR = "Type a name of at most 80 characters, without double quotes, backslashes, braces or angle brackets"
 SLUG = "Type lower-case letters, digits and single dashes, starting with a letter, at most 50"
 TAKEN = "A package the service installs has this name. Type another one, for example: fastapi-service"
 
 INVALID_TEXTS = [
     *(
         ("project_name", text, NAME)
-        for text in ("", " ", "-x", "_x", 'a"b', "a\\b", "a\nb", "a{b", "{{ 7 }}", "x ", "x\n")
+        for text in ("", " ", "-x", "_x", 'a"b', "a\\b", "a\nb", "a{b", "{{ 7 }}", "x ", "x\n", "x" * 61)
     ),
-    *(("project_description", text, DESCRIPTION) for text in ("", " ", 'a"b', "a\\b", "a\nb", "{{ x }}", "a}", "a\n")),
-    *(("author", text, AUTHOR) for text in ("", " ", 'a"b', "a\\b", "a\nb", "a{", "A <a@example.com>", "a\n")),
+    *(
+        ("project_description", text, DESCRIPTION)
+        for text in ("", " ", 'a"b', "a\\b", "a\nb", "{{ x }}", "a}", "a\n", "a" * 81)
+    ),
+    *(
+        ("author", text, AUTHOR)
+        for text in ("", " ", 'a"b', "a\\b", "a\nb", "a{", "A <a@example.com>", "a\n", "a" * 81)
+    ),
     *(
         ("project_slug", text, SLUG)
         for text in ("", "a_b", "Ab", "a--b", "-a", "a-", "1a", "é", "a" * 51, "a\n", "a b")
@@ -115,7 +121,7 @@ class TestAccepted:
             ("3 Ships", "ships"),
             ("FastAPI", "fastapi-service"),
             ("Ж", "service"),
-            ("x" * 80, None),
+            ("x" * 60, "x" * 50),
         ],
     )
     def test_name_gives_a_valid_slug(self, name: str, slug: str | None) -> None:

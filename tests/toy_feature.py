@@ -11,7 +11,7 @@ from app.core.settings import SettingsGroup
 
 
 class TideSettings(SettingsGroup):
-    """How high the water stands (`TIDE_*`)."""
+    """How high the tide stands (`TIDE_*`)."""
 
     mean_metres: float = 1.5
 ''',

@@ -26,7 +26,7 @@ TEXTS: Mapping[str, Sequence[str | None]] = {
     "project_description": [
         None,
         "It's the “orders” API — 100 % ours, and # not a comment: really",
-        "Keeps track of every vessel, berth, pilot and tug in the harbour, and tells the people ashore what is next.",
+        "Keeps track of every vessel, berth, pilot and tug in the harbour of the north.",
     ],
     "author": [None, "Siobhán O'Brien & Søn, Inc."],
     "project_slug": [

@@ -41,8 +41,8 @@ class Settings(CustomSettings):
         env_ignore_empty=True,
         env_nested_delimiter="_",
         env_nested_max_split=1,
-        # Compose and other tools keep variables of their own in .env; misspelt ones are caught
-        # by `misspelt_variables`.
+        # Other tools keep variables of their own in .env; misspelt ones are caught by
+        # `misspelt_variables`.
         extra="ignore",
         frozen=True,
         # A start-up error goes to the log; the values it complains about may be secrets.

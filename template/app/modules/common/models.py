@@ -1,11 +1,12 @@
 """What the tables of all modules are built from."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, func, text
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 from uuid_utils.compat import uuid7
 
 from app.infrastructure.database.base import Base
@@ -20,10 +21,12 @@ class Record(Base):
     """
 
     __abstract__ = True
-    # Values set by the database come back with the statement; nothing is left to load lazily.
-    __mapper_args__ = {"eager_defaults": True}
-
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 (SQLAlchemy passes the class)
+        # Values set by the database come back with the statement; nothing loads lazily.
+        return {"eager_defaults": True}
 
 
 class TimestampMixin:
