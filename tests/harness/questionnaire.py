@@ -5,7 +5,6 @@ Copier has no public way to ask its questions alone, so this module is the one p
 
 import shutil
 import tempfile
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -13,7 +12,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from copier._jinja_ext import SandboxedEnvironment
 from copier._main import Worker
 from copier._settings import SettingsModel
 from copier._user_data import AnswersMap, Question
@@ -43,35 +41,19 @@ class Questionnaire:
 
     def __init__(self, root: Path = ROOT) -> None:
         # Copier would clone a repository; what is asked here is what stands in the folder now.
-        source = Path(tempfile.mkdtemp(prefix="slipway-questions-"))
-        weakref.finalize(self, shutil.rmtree, source, ignore_errors=True)
-        shutil.copy(root / "copier.yml", source)
-        shutil.copytree(root / "questions", source / "questions")
-        self._worker = Worker(
-            src_path=str(source),
-            dst_path=source / "none",
-            settings=SettingsModel(),
-            defaults=True,
-            quiet=True,
-        )
-
-    @cached_property
-    def config(self) -> Mapping[str, Any]:
-        """Copier's own settings, without the underscore."""
-        return self._worker.template.config_data
-
-    @cached_property
-    def questions(self) -> Mapping[str, Mapping[str, Any]]:
-        """Every question in the order of asking."""
-        return self._worker.template.questions_data
-
-    @cached_property
-    def jinja(self) -> SandboxedEnvironment:
-        """The environment that renders questions, manifest and files."""
-        environment = self._worker.jinja_env
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder)
+            shutil.copy(root / "copier.yml", source)
+            shutil.copytree(root / "questions", source / "questions")
+            self._worker = Worker(
+                src_path=str(source), dst_path=source / "none", settings=SettingsModel(), defaults=True, quiet=True
+            )
+            # Read now, kept by the worker; after this it needs the folder no more.
+            self.config = self._worker.template.config_data
+            self.questions = self._worker.template.questions_data
+            self.jinja = self._worker.jinja_env
         # Copier compiles each text of each question again for every answer.
-        environment.from_string = cache(environment.from_string)  # type: ignore[method-assign,assignment]
-        return environment
+        self.jinja.from_string = cache(self.jinja.from_string)  # type: ignore[method-assign,assignment]
 
     def answer(self, **given: Any) -> dict[str, Any]:
         """All answers of `copier copy --defaults` with `given` as `--data`, hidden ones included.
@@ -81,7 +63,6 @@ class Questionnaire:
         """
         if unknown := given.keys() - self.questions.keys():
             raise KeyError(f"no such question: {', '.join(sorted(unknown))}")
-        _ = self.jinja
         self._worker.data = given
         self._worker._ask()  # noqa: SLF001
         combined = self._worker.answers.combined

@@ -7,14 +7,14 @@ from pydantic import SecretStr
 
 
 class PasswordHasher:
-    """Argon2id with the library's recommended costs.
+    """Argon2id with the library's recommended costs, unless given others.
 
     A hash takes tens of milliseconds of processor time and 64 MiB, so it runs on a thread, and no
     more run at once than there are processors.
     """
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHash.recommended()
+    def __init__(self, hasher: PasswordHash | None = None) -> None:
+        self._hasher = hasher or PasswordHash.recommended()
         self._limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
         self._nobody = self._hasher.hash("the password of no account")
 
