@@ -6,6 +6,8 @@ PORT ?= 8000
 WORKERS ?= auto
 
 TOOLS := $(CURDIR)/.tools
+# The tests call uv themselves.
+export PATH := $(PATH):$(TOOLS)/bin
 # Found when a recipe runs, because `bootstrap` may have to bring it first.
 UV = $$(command -v uv || echo "$(TOOLS)/bin/uv")
 PYTEST = $(UV) run --quiet pytest -q -n $(WORKERS) --dist worksteal
