@@ -1,9 +1,11 @@
 """A feature whose routes fail in every way there is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Query, Request, Response
+from httpx2 import AsyncClient
 from httpx2 import Response as Answer
 from pydantic import Field, SecretStr
 from starlette.middleware import Middleware
@@ -21,6 +23,7 @@ from app.core.errors import (
 )
 from app.core.feature import Feature
 from app.modules.common.schemas import RequestSchema
+from tests.support import FixedSettings, serving
 
 SECRET = "hunter2-hunter2"
 REQUEST_ID = "request-0001"
@@ -135,6 +138,15 @@ FEATURE = Feature(
     root_routers=(root,),
     middleware=(Middleware(FailingMiddleware),),
 )
+
+
+@asynccontextmanager
+async def serving_kettle() -> AsyncGenerator[AsyncClient]:
+    """The service with this feature alone, asked by a browser that names its requests."""
+    settings = FixedSettings(environment="test", cors={"origins": ["https://app.example"]})
+    async with serving(settings, [FEATURE]) as client:
+        client.headers |= {"x-request-id": REQUEST_ID, "origin": "https://app.example"}
+        yield client
 
 
 def problem(response: Answer) -> dict[str, Any]:

@@ -5,17 +5,14 @@ import pytest
 from httpx2 import AsyncClient
 from structlog.testing import capture_logs
 
-from tests.bootstrap.kettle import FEATURE, REQUEST_ID, SECRET, problem
-from tests.support import FixedSettings, serving
+from tests.bootstrap.kettle import SECRET, problem, serving_kettle
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
 async def client() -> AsyncGenerator[AsyncClient]:
-    settings = FixedSettings(environment="test", cors={"origins": ["https://app.example"]})
-    async with serving(settings, [FEATURE]) as client:
-        client.headers |= {"x-request-id": REQUEST_ID, "origin": "https://app.example"}
+    async with serving_kettle() as client:
         yield client
 
 

@@ -77,14 +77,3 @@ class CRUD(Generic[Model]):
             return [row[0] for row in rows], rows[0][1]
         # Past the end there is no row to carry the total.
         return [], (await self.session.scalar(select(total))) or 0
-
-    async def after(
-        self, statement: Select[Model], *, last: UUID | None, limit: int
-    ) -> tuple[Sequence[Model], UUID | None]:
-        """The next `limit` rows older than `last`, newest first, and the key to go on with."""
-        if last is not None:
-            statement = statement.where(self.model.id < last)
-        rows = (
-            await self.session.scalars(statement.order_by(self.model.id.desc()).limit(limit + 1))
-        ).all()
-        return rows[:limit], rows[limit - 1].id if len(rows) > limit else None

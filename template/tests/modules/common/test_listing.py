@@ -7,10 +7,9 @@ from pydantic import BaseModel
 from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.infrastructure.database.database import Database
 from app.infrastructure.database.settings import DatabaseSettings
 from app.modules.common.listing import Listing, contains
-from tests.modules.common.test_crud import TABLE, Parcel
+from tests.modules.common.test_crud import TABLE, Parcel, parcel_session
 
 pytestmark = pytest.mark.anyio
 
@@ -28,14 +27,8 @@ FOUND = Listing(TABLE, ParcelRead, LIVE, contains(COLUMNS.label, "words"))
 
 @pytest.fixture
 async def session(database_settings: DatabaseSettings) -> AsyncGenerator[AsyncSession]:
-    database = Database(database_settings)
-    async with database.write_engine.connect() as connection:
-        transaction = await connection.begin()
-        await connection.run_sync(TABLE.create)
-        async with AsyncSession(connection) as session:
-            yield session
-        await transaction.rollback()
-    await database.aclose()
+    async with parcel_session(database_settings) as session:
+        yield session
 
 
 async def add(session: AsyncSession, *labels: str) -> None:
@@ -65,6 +58,14 @@ async def test_scrolling_reaches_each_row_once(session: AsyncSession) -> None:
 
     assert [row["label"] for row in first + second] == ["c", "b", "a"]
     assert end is None
+
+
+async def test_a_full_last_page_has_no_next(session: AsyncSession) -> None:
+    await add(session, *"ab")
+
+    _, last = await ALL.after(session, {}, last=None, limit=2)
+
+    assert last is None
 
 
 @pytest.mark.parametrize(
