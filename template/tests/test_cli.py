@@ -153,7 +153,7 @@ class TestRunner:
         events: list[str] = []
 
         @asynccontextmanager
-        async def lifespan() -> AsyncGenerator[State]:
+        async def lifespan(_: State) -> AsyncGenerator[State]:
             events.append("open")
             yield {"kettle": "full"}
             events.append("close")

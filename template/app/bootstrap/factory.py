@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.core.feature import Feature
+from app.core.feature import Feature, extensions_of
 from app.core.routing import API_PREFIX
 
 from .lifespan import open_features
@@ -35,11 +35,13 @@ def create_app(settings: Settings, features: Sequence[Feature]) -> FastAPI:
         redirect_slashes=False,
     )
     install_problem_handlers(app)
-    install_openapi(app)
+    extensions = extensions_of(features)
+    install_openapi(app, extensions)
     for feature in features:
         for router in feature.root_routers:
             app.include_router(router)
     for feature in features:
-        for router in feature.routers:
+        extended = feature.extended_routers
+        for router in (*feature.routers, *(extended(extensions) if extended else ())):
             app.include_router(router, prefix=API_PREFIX)
     return app

@@ -13,12 +13,35 @@ from app.infrastructure.database import feature as database
 from app.infrastructure.docs import feature as docs
 # {% if auth %}
 from app.infrastructure.security import feature as security
+# {% endif %}
+# {% if email %}
+from app.modules.account_email import feature as account_email
+# {% endif %}
+# {% if api_keys %}
+from app.modules.api_key import feature as api_key
+# {% endif %}
+# {% if audit %}
+from app.modules.audit import feature as audit
+# {% endif %}
+# {% if auth %}
 from app.modules.auth import feature as auth
 # {% endif %}
 # {% if example %}
 from app.modules.book import feature as book
 # {% endif %}
+# {% if sessions %}
+from app.modules.cookie_session import feature as cookie_session
+# {% endif %}
 from app.modules.health import feature as health
+# {% if oauth %}
+from app.modules.oauth import feature as oauth
+# {% endif %}
+# {% if rbac %}
+from app.modules.role import feature as role
+# {% endif %}
+# {% if two_factor %}
+from app.modules.two_factor import feature as two_factor
+# {% endif %}
 # {% if auth %}
 from app.modules.user import feature as user
 # {% endif %}
@@ -34,8 +57,29 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% endif %}
         # {% if auth %}
         security.feature(settings.secret, settings.auth),
-        user.feature(),
+        user.feature(settings.auth),
         auth.feature(),
+        # {% endif %}
+        # {% if sessions %}
+        cookie_session.feature(settings.session),
+        # {% endif %}
+        # {% if email %}
+        account_email.feature(),
+        # {% endif %}
+        # {% if oauth %}
+        oauth.feature(settings.oauth),
+        # {% endif %}
+        # {% if two_factor %}
+        two_factor.feature(settings.two_factor),
+        # {% endif %}
+        # {% if rbac %}
+        role.feature(),
+        # {% endif %}
+        # {% if api_keys %}
+        api_key.feature(settings.api_key),
+        # {% endif %}
+        # {% if audit %}
+        audit.feature(settings.audit),
         # {% endif %}
         # {% if example %}
         book.feature(),

@@ -1,19 +1,19 @@
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from app.core.feature import Feature
+from app.core.feature import Feature, extensions_of
 
 
 @asynccontextmanager
-async def open_features(features: Iterable[Feature]) -> AsyncGenerator[dict[str, Any]]:
+async def open_features(features: Sequence[Feature]) -> AsyncGenerator[dict[str, Any]]:
     """Open every feature in order and close them in reverse, also when a later one fails."""
-    state: dict[str, Any] = {}
+    state: dict[str, Any] = {"extensions": extensions_of(features)}
     async with AsyncExitStack() as stack:
         for feature in features:
             if feature.lifespan is None:
                 continue
-            added = await stack.enter_async_context(feature.lifespan())
+            added = await stack.enter_async_context(feature.lifespan(state))
             if clash := added.keys() & state.keys():
                 raise RuntimeError(f"{feature.name} redefines request.state.{clash.pop()}")
             state.update(added)

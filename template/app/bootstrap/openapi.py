@@ -3,9 +3,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from app.core.extensions import Extensions
+from app.core.openapi import OpenAPIExtension
+from app.modules.common.openapi import operations
 from app.modules.common.problems import Problem, response_entry
-
-_METHODS = {"get", "put", "post", "delete", "patch"}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -13,8 +14,8 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def install_openapi(app: FastAPI) -> None:
-    """Document the problems that the edge answers for every route of a kind."""
+def install_openapi(app: FastAPI, extensions: Extensions) -> None:
+    """Document the problems that the edge answers for every route of a kind, and the extensions."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -27,9 +28,10 @@ def install_openapi(app: FastAPI) -> None:
             components |= problem.pop("$defs")
             components["Problem"] = problem
             schema["components"]["schemas"] = dict(sorted(components.items()))
-            for path in schema["paths"].values():
-                for method in _METHODS & path.keys():
-                    _document(path[method])
+            for operation in operations(schema):
+                _document(operation)
+            for extension in extensions.of(OpenAPIExtension):
+                extension.extend(schema, extensions)
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented extension point

@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import DomainError, ThrottledError, UnauthenticatedError, UnavailableError
+from app.core.errors import DomainError, ThrottledError, UnavailableError
 from app.modules.common.problems import MEDIA_TYPE, status_of, type_of
 
 logger = structlog.get_logger()
@@ -36,8 +36,8 @@ def _problem(
 
 def _domain_error(request: Request, exc: DomainError) -> JSONResponse:
     headers = {}
-    if isinstance(exc, UnauthenticatedError):
-        headers["WWW-Authenticate"] = "Bearer"
+    if exc.challenge is not None:
+        headers["WWW-Authenticate"] = exc.challenge
     if isinstance(exc, ThrottledError | UnavailableError):
         headers["Retry-After"] = str(exc.retry_after_seconds)
     return _problem(

@@ -21,6 +21,21 @@ from app.infrastructure.logging.settings import LogSettings
 # {% if auth %}
 from app.infrastructure.security.settings import AuthSettings, SecretSettings
 # {% endif %}
+# {% if api_keys %}
+from app.modules.api_key.settings import ApiKeySettings
+# {% endif %}
+# {% if audit %}
+from app.modules.audit.settings import AuditSettings
+# {% endif %}
+# {% if sessions %}
+from app.modules.cookie_session.settings import SessionSettings
+# {% endif %}
+# {% if oauth %}
+from app.modules.oauth.settings import OAuthSettings
+# {% endif %}
+# {% if two_factor %}
+from app.modules.two_factor.settings import TwoFactorSettings
+# {% endif %}
 
 from .variables import ConfigurationError, explain, misspelt_variables
 
@@ -52,6 +67,12 @@ class Settings(CustomSettings):
     environment: Environment = Environment.DEVELOPMENT
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
 
+    # {% if api_keys %}
+    api_key: ApiKeySettings = ApiKeySettings()
+    # {% endif %}
+    # {% if audit %}
+    audit: AuditSettings = AuditSettings()
+    # {% endif %}
     # {% if auth %}
     auth: AuthSettings = AuthSettings()
     # {% endif %}
@@ -61,12 +82,21 @@ class Settings(CustomSettings):
     # {% endif %}
     docs: DocsSettings = DocsSettings()
     log: LogSettings = LogSettings()
+    # {% if oauth %}
+    oauth: OAuthSettings = OAuthSettings()
+    # {% endif %}
     request: RequestSettings = RequestSettings()
     # {% if auth %}
     secret: SecretSettings = SecretSettings()
     # {% endif %}
     security: SecuritySettings = SecuritySettings()
+    # {% if sessions %}
+    session: SessionSettings = SessionSettings()
+    # {% endif %}
     trusted: TrustedSettings = TrustedSettings()
+    # {% if two_factor %}
+    two_factor: TwoFactorSettings = TwoFactorSettings()
+    # {% endif %}
 
     @model_validator(mode="after")
     def _deployed_is_strict(self) -> Self:

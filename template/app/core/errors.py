@@ -12,11 +12,12 @@ class DomainError(Exception):
 
     `code` is the stable, machine-readable name of the error, `title` its short form for people;
     both appear in the API documentation. `extensions` are further members of the problem body and
-    must be JSON values.
+    must be JSON values. `challenge` is the value of the `WWW-Authenticate` header, if there is one.
     """
 
     code: ClassVar[str]
     title: ClassVar[str]
+    challenge: str | None = None
 
     def __init__(self, detail: str, **extensions: str | int) -> None:
         super().__init__(detail)
@@ -24,8 +25,14 @@ class DomainError(Exception):
         self.extensions = extensions
 
 
+class InvalidError(DomainError):
+    """The request is well-formed, and it breaks a rule that its schema cannot express."""
+
+
 class UnauthenticatedError(DomainError):
     """The caller did not prove who they are."""
+
+    challenge = "Bearer"
 
 
 class ForbiddenError(DomainError):

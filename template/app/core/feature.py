@@ -1,6 +1,6 @@
 """The one shape in which a feature plugs into the service."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -9,8 +9,10 @@ import typer
 from fastapi import APIRouter
 from starlette.middleware import Middleware
 
+from .extensions import Extensions
+
 State = Mapping[str, Any]
-Lifespan = Callable[[], AbstractAsyncContextManager[State]]
+Lifespan = Callable[[State], AbstractAsyncContextManager[State]]
 Result = TypeVar("Result")
 
 
@@ -39,12 +41,23 @@ class Feature:
     name: str
     routers: tuple[APIRouter, ...] = ()
     """Mounted below the API prefix."""
+    extended_routers: Callable[[Extensions], tuple[APIRouter, ...]] | None = None
+    """Further ones, which depend on what other features offer."""
     root_routers: tuple[APIRouter, ...] = ()
     """Mounted without a prefix, for paths that platforms dictate."""
     lifespan: Lifespan | None = None
-    """Opens what the feature owns and yields its entries of `request.state`."""
+    """Opens what the feature owns and yields its entries of `request.state`.
+
+    It receives what the features before it opened, and the `extensions` of all.
+    """
+    extensions: tuple[object, ...] = ()
+    """What it offers to other features; see `Extensions`."""
     middleware: tuple[Middleware, ...] = ()
     """Pure ASGI, outermost first, inside the service's own middleware."""
     readiness: tuple[ReadinessCheck, ...] = ()
     commands: Mapping[str, typer.Typer] = field(default_factory=dict)
     """Groups of management commands by name; a command finds a `CommandRunner` in `ctx.obj`."""
+
+
+def extensions_of(features: Iterable[Feature]) -> Extensions:
+    return Extensions(item for feature in features for item in feature.extensions)

@@ -33,13 +33,13 @@ class SettingsGroup(BaseModel):
         return []
 
 
-def _split(value: object) -> object:
+def split_commas(value: object) -> object:
     if isinstance(value, str):
         return tuple(item for item in (part.strip() for part in value.split(",")) if item)
     return value
 
 
-CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
 """A list written as `a,b,c`, the way platforms' web forms expect it."""
 
 

@@ -28,7 +28,7 @@ def feature() -> Feature:
         return "from the root"
 
     @asynccontextmanager
-    async def lifespan() -> AsyncGenerator[State]:
+    async def lifespan(_: State) -> AsyncGenerator[State]:
         yield {"greeting": "hello"}
 
     return Feature(
@@ -63,7 +63,7 @@ class TestCreateApp:
         opened = []
 
         @asynccontextmanager
-        async def lifespan() -> AsyncGenerator[State]:
+        async def lifespan(_: State) -> AsyncGenerator[State]:
             opened.append("it")
             yield {}
 

@@ -2,11 +2,15 @@
 
 import asyncio
 import os
+from typing import cast
 
 import typer
 from sqlalchemy import text
 
+from app.core.feature import CommandRunner, State
+
 from .database import Database
+from .purge import purge as delete_expired
 from .settings import DatabaseSettings
 
 # What an owner needs to look into a database that is out of connections.
@@ -15,10 +19,6 @@ _RESERVE = 10
 
 def build_commands(settings: DatabaseSettings) -> typer.Typer:
     commands = typer.Typer(help="The database.", no_args_is_help=True)
-
-    @commands.callback()
-    def group() -> None:
-        """Keep `connections` a subcommand while it is the only one."""
 
     @commands.command()
     def connections(workers: int | None = None) -> None:
@@ -40,6 +40,19 @@ def build_commands(settings: DatabaseSettings) -> typer.Typer:
                 err=True,
             )
             raise typer.Exit(1)
+
+    @commands.command()
+    def purge(context: typer.Context) -> None:
+        """Delete what has expired. A running service does so by itself once a day."""
+
+        async def run(state: State) -> dict[str, int]:
+            return await delete_expired(state["database"], state["extensions"])
+
+        counts = cast("CommandRunner", context.obj).run(run)
+        for name, count in counts.items():
+            typer.echo(f"{name}: {count}")
+        if not counts:
+            typer.echo("No feature stores anything that expires.")
 
     return commands
 

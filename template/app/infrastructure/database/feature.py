@@ -1,25 +1,29 @@
+import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import text
 
+from app.core.extensions import Extensions
 from app.core.feature import Feature, ReadinessCheck, State
 from app.core.settings import Environment
 
 from .commands import build_commands
 from .database import Database
 from .migrations import check_schema, upgrade
+from .purge import Purge, purge_regularly
 from .settings import DatabaseSettings
 
 
 def feature(settings: DatabaseSettings, *, environment: Environment) -> Feature:
     @asynccontextmanager
-    async def lifespan() -> AsyncGenerator[State]:
+    async def lifespan(state: State) -> AsyncGenerator[State]:
         database = Database(settings)
         try:
             if settings.is_embedded and environment is Environment.DEVELOPMENT:
                 await upgrade(database)
-            yield {"database": database}
+            async with _purging(database, state["extensions"], settings.purge_interval_seconds):
+                yield {"database": database}
         finally:
             await database.aclose()
 
@@ -29,6 +33,22 @@ def feature(settings: DatabaseSettings, *, environment: Environment) -> Feature:
         readiness=(ReadinessCheck(name="database", check=_Check()),),
         commands={"db": build_commands(settings)},
     )
+
+
+@asynccontextmanager
+async def _purging(
+    database: Database, extensions: Extensions, interval_seconds: float
+) -> AsyncGenerator[None]:
+    if not interval_seconds or not extensions.of(Purge):
+        yield
+        return
+    task = asyncio.create_task(purge_regularly(database, extensions, interval_seconds))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 class _Check:

@@ -29,6 +29,9 @@ class DatabaseSettings(SettingsGroup):
     connect_timeout_seconds: Annotated[float, Field(gt=0)] = 3
     prepared_statements: bool = True
     """False behind PgBouncer in transaction mode."""
+    purge_interval_seconds: Annotated[float, Field(ge=0)] = 86_400
+    """How often each process deletes what has expired; 0: only `db purge` does. A day: what has
+    expired is refused anyway, it only takes room."""
     echo: bool = False
     """Log every statement, with its parameters: for development only."""
 

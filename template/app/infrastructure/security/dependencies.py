@@ -3,7 +3,10 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from .events import SecurityEvents
+from .keys import Keyring
 from .passwords import PasswordHasher
+from .settings import AuthSettings
 from .tokens import AccessTokens
 
 
@@ -19,5 +22,24 @@ async def get_tokens(connection: HTTPConnection) -> AccessTokens:
     return tokens_of(connection)
 
 
+async def get_keyring(connection: HTTPConnection) -> Keyring:
+    return cast("Keyring", connection.state.keyring)
+
+
+def events_of(connection: HTTPConnection) -> SecurityEvents:
+    return cast("SecurityEvents", connection.state.events)
+
+
+async def get_events(connection: HTTPConnection) -> SecurityEvents:
+    return events_of(connection)
+
+
+async def get_auth_settings(connection: HTTPConnection) -> AuthSettings:
+    return cast("AuthSettings", connection.state.auth_settings)
+
+
+AuthSettingsDep = Annotated[AuthSettings, Depends(get_auth_settings)]
 PasswordHasherDep = Annotated[PasswordHasher, Depends(get_passwords)]
 AccessTokensDep = Annotated[AccessTokens, Depends(get_tokens)]
+KeyringDep = Annotated[Keyring, Depends(get_keyring)]
+SecurityEventsDep = Annotated[SecurityEvents, Depends(get_events)]

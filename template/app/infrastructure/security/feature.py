@@ -1,8 +1,13 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from starlette.middleware import Middleware
+
 from app.core.feature import Feature, State
 
+from .context import OriginMiddleware
+from .events import SecurityEvents
+from .keys import Keyring
 from .passwords import PasswordHasher
 from .settings import AuthSettings, SecretSettings
 from .tokens import AccessTokens
@@ -10,7 +15,14 @@ from .tokens import AccessTokens
 
 def feature(secret: SecretSettings, settings: AuthSettings) -> Feature:
     @asynccontextmanager
-    async def lifespan() -> AsyncGenerator[State]:
-        yield {"passwords": PasswordHasher(), "tokens": AccessTokens(secret, settings)}
+    async def lifespan(state: State) -> AsyncGenerator[State]:
+        keyring = Keyring(secret)
+        yield {
+            "keyring": keyring,
+            "passwords": PasswordHasher(),
+            "tokens": AccessTokens(keyring, settings),
+            "events": SecurityEvents(state["extensions"]),
+            "auth_settings": settings,
+        }
 
-    return Feature(name="security", lifespan=lifespan)
+    return Feature(name="security", lifespan=lifespan, middleware=(Middleware(OriginMiddleware),))

@@ -1,7 +1,16 @@
 from app.core.feature import Feature
 
-from .routes import router
+from .commands import commands
+from .routes import key_router, router, user_router
+from .sessions import SessionsData, SessionsPurge
+from .tokens import BearerAuthenticator, TokenGrant
 
 
 def feature() -> Feature:
-    return Feature(name="auth", routers=(router,))
+    return Feature(
+        name="auth",
+        routers=(router, user_router),
+        root_routers=(key_router,),
+        commands={"auth": commands},
+        extensions=(BearerAuthenticator(), TokenGrant(), SessionsPurge(), SessionsData()),
+    )

@@ -8,7 +8,7 @@ from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
 from app.modules.common.pagination import CursorPage, CursorQuery, Page, encode_cursor
 from app.modules.common.problems import raises
-from app.modules.user.errors import NotAuthenticatedError
+from app.modules.user.errors import InsufficientScopeError, NotAuthenticatedError
 
 from .dependencies import BookReaderDep, BookServiceDep
 from .errors import BookNotFoundError, IsbnTakenError
@@ -18,7 +18,12 @@ from .schemas import BookCreate, BookQuery, BookRead, BookUpdate
 router = PrefixRouter(
     prefix="/books",
     tags=["books"],
-    responses=raises(NotAuthenticatedError, DatabaseBusyError, DatabaseUnreachableError),
+    responses=raises(
+        NotAuthenticatedError,
+        InsufficientScopeError,
+        DatabaseBusyError,
+        DatabaseUnreachableError,
+    ),
 )
 
 

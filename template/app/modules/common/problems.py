@@ -9,6 +9,7 @@ from app.core.errors import (
     ConflictError,
     DomainError,
     ForbiddenError,
+    InvalidError,
     NotFoundError,
     ThrottledError,
     UnauthenticatedError,
@@ -18,6 +19,7 @@ from app.core.errors import (
 MEDIA_TYPE = "application/problem+json"
 
 STATUS_BY_CATEGORY: dict[type[DomainError], HTTPStatus] = {
+    InvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
     NotFoundError: HTTPStatus.NOT_FOUND,

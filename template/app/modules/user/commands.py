@@ -6,10 +6,11 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from app.core.feature import CommandRunner, State
+from app.modules.throttle.service import Throttle
 
 from .crud import UserCRUD
 from .schemas import UserCreate
-from .service import UserService
+from .service import PasswordCheck, UserService
 
 commands = typer.Typer(help="Accounts.", no_args_is_help=True)
 
@@ -22,8 +23,8 @@ def group() -> None:
 @commands.command()
 def create_superuser(
     context: typer.Context,
-    email: Annotated[str, typer.Option(prompt=True)],
-    username: Annotated[str, typer.Option(prompt=True)],
+    email: Annotated[str, typer.Option(envvar="SUPERUSER_EMAIL", prompt=True)],
+    username: Annotated[str, typer.Option(envvar="SUPERUSER_USERNAME", prompt=True)],
     password: Annotated[
         str,
         typer.Option(
@@ -36,7 +37,10 @@ def create_superuser(
     ],
     name: str = "Administrator",
 ) -> None:
-    """Register an account that may do everything, or promote the one with this e-mail address."""
+    """Register an account that may do everything, or promote the one with this e-mail address.
+
+    Running it again changes nothing, so that it may be a step of each deployment.
+    """
     try:
         data = UserCreate(name=name, username=username, email=email, password=SecretStr(password))
     except ValidationError as exc:
@@ -49,8 +53,16 @@ def create_superuser(
             users = UserCRUD(session)
             if (user := await users.get_for_login(data.email)) is not None:
                 await users.update(user, {"is_superuser": True, "is_active": True})
-                return f"{user.username} is a superuser now; the password was left as it is."
-            await UserService(users, state["passwords"]).register(data, is_superuser=True)
+                return f"{user.username} is a superuser; the password was left as it is."
+            await _service(state, users).create(data, is_superuser=True)
             return f"{data.username} is registered as a superuser."
 
     typer.echo(cast("CommandRunner", context.obj).run(create))
+
+
+def _service(state: State, users: UserCRUD) -> UserService:
+    database, events = state["database"], state["events"]
+    check = PasswordCheck(
+        database, state["passwords"], Throttle(database, events), state["auth_settings"]
+    )
+    return UserService(users, events, check, state["extensions"])

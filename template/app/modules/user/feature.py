@@ -1,8 +1,36 @@
-from app.core.feature import Feature
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
+from app.core.feature import Feature, State
+from app.infrastructure.security.settings import AuthSettings
+from app.modules.throttle.service import AttemptsPurge
+
+from .authentication import Authentication, SecuritySchemes
 from .commands import commands
+from .permissions import MANAGE_USERS, READ_PROFILE, READ_USERS, WRITE_PROFILE
 from .routes import router
 
 
-def feature() -> Feature:
-    return Feature(name="user", routers=(router,), commands={"user": commands})
+def feature(settings: AuthSettings) -> Feature:
+    @asynccontextmanager
+    async def lifespan(state: State) -> AsyncGenerator[State]:
+        yield {
+            "authentication": Authentication(
+                state["extensions"], recent_seconds=settings.recent_login_seconds
+            )
+        }
+
+    return Feature(
+        name="user",
+        routers=(router,),
+        lifespan=lifespan,
+        commands={"user": commands},
+        extensions=(
+            READ_PROFILE,
+            WRITE_PROFILE,
+            READ_USERS,
+            MANAGE_USERS,
+            SecuritySchemes(),
+            AttemptsPurge(),
+        ),
+    )

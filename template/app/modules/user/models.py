@@ -2,7 +2,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import String, false, true
+from sqlalchemy import String, false, select, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.modules.common.models import (
@@ -53,3 +53,11 @@ class CurrentUser(NamedTuple):
     is_superuser: bool
     created_at: datetime
     updated_at: datetime
+
+
+_users = User.__table__.c
+ACTIVE_USER = select(*(_users[name] for name in CurrentUser._fields)).where(
+    _users.is_active, _users.deleted_at.is_(None)
+)
+"""The columns of `CurrentUser`, in order, for accounts that may be used; to be joined with a table
+of credentials."""

@@ -1,20 +1,39 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import SecretStr
+from pydantic import JsonValue, SecretStr
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.extensions import Extensions
+from app.infrastructure.database.database import Database
 from app.infrastructure.database.errors import translate_violations
+from app.infrastructure.security.context import current_origin
+from app.infrastructure.security.events import SecurityEvents
 from app.infrastructure.security.passwords import PasswordHasher
+from app.infrastructure.security.settings import AuthSettings
 from app.modules.common.pagination import PageQuery
+from app.modules.throttle.service import Limit, Throttle
 
+from .accounts import EmailChange
 from .crud import UserCRUD
-from .errors import EmailTakenError, UsernameTakenError, UserNotFoundError, WrongPasswordError
-from .models import User
+from .errors import (
+    EmailTakenError,
+    OutrankedError,
+    RegistrationClosedError,
+    UsernameTakenError,
+    UserNotFoundError,
+    WrongPasswordError,
+)
+from .models import CurrentUser, User
+from .passwords import check_password
+from .permissions import Policy
+from .privacy import PersonalData
 from .schemas import (
+    UserAdminRead,
     UserAnonymize,
     UserCreate,
     UserCreateInternal,
@@ -29,10 +48,41 @@ def _taken() -> Any:  # noqa: ANN401 (a context manager without a name of its ow
     )
 
 
-class UserService:
-    def __init__(self, users: UserCRUD, passwords: PasswordHasher) -> None:
+@dataclass(frozen=True, slots=True)
+class PasswordCheck:
+    """Checks the password of somebody who is logged in already.
+
+    It opens sessions of its own, so that no connection is held while a password is checked.
+    """
+
+    database: Database
+    passwords: PasswordHasher
+    throttle: Throttle
+    settings: AuthSettings
+
+    async def confirm(self, user_id: UUID, given: SecretStr | None) -> None:
+        """Whoever stole a session must not guess on.
+
+        Raises `WrongPasswordError`, for an account without a password too, and
+        `TooManyAttemptsError`.
+        """
+        limit = Limit(
+            name="password",
+            most=self.settings.failures_per_account,
+            window_seconds=self.settings.failure_window_seconds,
+        )
+        await self.throttle.take(limit, str(user_id), user_id)
+        async with self.database.reading() as session:
+            user = await UserCRUD(session).get_with_password(user_id)
+        hashed = user.hashed_password if user else None
+        if given is None or not (await self.passwords.verify(given, hashed))[0]:
+            raise WrongPasswordError
+        await self.throttle.give_back(limit, str(user_id))
+
+
+class UserReader:
+    def __init__(self, users: UserCRUD) -> None:
         self.users = users
-        self.passwords = passwords
 
     async def get(self, user_id: UUID) -> User:
         user = await self.users.get(user_id)
@@ -44,46 +94,127 @@ class UserService:
         statement = self.users.search(self.users.select(), search)
         return await self.users.page(statement, limit=query.items_per_page, offset=query.offset)
 
-    async def register(self, data: UserCreate, *, is_superuser: bool = False) -> User:
+
+class UserService(UserReader):
+    def __init__(
+        self,
+        users: UserCRUD,
+        events: SecurityEvents,
+        check: PasswordCheck,
+        extensions: Extensions,
+    ) -> None:
+        super().__init__(users)
+        self.events = events
+        self.check = check
+        self.email_changes = extensions.of(EmailChange)
+        self.personal_data = extensions.of(PersonalData)
+        self.policies = extensions.of(Policy)
+
+    async def register(self, data: UserCreate) -> User:
+        """For strangers: unless it is switched off, and only so often from one address."""
+        settings = self.check.settings
+        if not settings.registration_enabled:
+            raise RegistrationClosedError
+        limit = Limit(
+            name="registration", most=settings.registrations_per_address, window_seconds=3600
+        )
+        await self.check.throttle.take(limit, current_origin().address or "")
+        return await self.create(data)
+
+    async def create(self, data: UserCreate, *, is_superuser: bool = False) -> User:
+        check_password(data.password, data.name, data.username, data.email)
         # Hash first: the session has no connection yet, so none is held meanwhile.
         account = UserCreateInternal(
             **data.model_dump(exclude={"password"}),
-            hashed_password=await self.passwords.hash(data.password),
+            hashed_password=await self.check.passwords.hash(data.password),
             is_superuser=is_superuser,
         )
-        with _taken():
-            return await self.users.add(User(**account.model_dump()))
+        return await self.add(account)
 
-    async def update(self, user_id: UUID, data: UserUpdate) -> User:
-        user = await self.users.get_with_password(user_id)
-        if user is None:
-            raise UserNotFoundError(user_id)
-        changes = UserUpdateInternal(**data.model_dump(exclude={"current_password"}))
-        if changes.model_dump().get("email", user.email) != user.email:
+    async def add(self, account: UserCreateInternal) -> User:
+        """Store an account whose password, if it has one, is hashed already."""
+        with _taken():
+            user = await self.users.add(User(**account.model_dump()))
+        await self.events.record(
+            self.users.session, "account_registered", user.id, actor_id=user.id
+        )
+        return user
+
+    async def update(self, user_id: UUID, data: UserUpdate, *, email: str) -> User:
+        """`email` is the present address: another one takes the `current_password`."""
+        changes = data.model_dump(exclude={"current_password", "email"})
+        if isinstance(data.email, str) and data.email != email:
             # Whoever holds a stolen session must not take the account over through its mailbox.
-            await self._confirm_password(user, data)
-            changes = changes.model_copy(update={"email_verified": False})
+            given = data.current_password
+            await self.check.confirm(user_id, given if isinstance(given, SecretStr) else None)
+        user = await self.get(user_id)
+        if isinstance(data.email, str) and data.email != email:
+            for change in self.email_changes:
+                await change.request(self.users.session, user, data.email)
+            if not self.email_changes:
+                changes |= {"email": data.email, "email_verified": False}
+                await self.events.record(self.users.session, "email_changed", user_id)
         with _taken():
-            return await self.users.update(user, changes.model_dump())
+            return await self.users.update(user, UserUpdateInternal(**changes).model_dump())
 
-    async def _confirm_password(self, user: User, data: UserUpdate) -> None:
-        given = data.current_password
-        if not isinstance(given, SecretStr):
-            raise WrongPasswordError
-        is_right, _ = await self.passwords.verify(given, user.hashed_password)
-        if not is_right:
-            raise WrongPasswordError
-
-    async def delete(self, user_id: UUID) -> None:
-        """Close the account: nobody can log in to it, and its names are free again."""
+    async def close(self, user_id: UUID) -> None:
+        """Nobody can log in to the account any more, and its names are free again."""
         user = await self.get(user_id)
         await self.users.update(user, {"deleted_at": datetime.now(UTC), "is_active": False})
+        await self.events.record(self.users.session, "account_closed", user_id)
 
-    async def anonymize(self, user_id: UUID) -> None:
-        """Close the account and replace everything that tells whose it was; for good."""
+    async def activate(self, user_id: UUID) -> User:
         user = await self.get(user_id)
+        if not user.is_active:
+            await self.users.update(user, {"is_active": True})
+            await self.events.record(self.users.session, "account_activated", user_id)
+        return user
+
+    async def deactivate(self, user_id: UUID, *, by: CurrentUser) -> User:
+        user = await self.get(user_id)
+        await self.require_rank(by, user)
+        if user.is_active:
+            await self.users.update(user, {"is_active": False})
+            await self.events.record(self.users.session, "account_deactivated", user_id)
+        return user
+
+    async def anonymize(self, user_id: UUID, *, by: CurrentUser) -> None:
+        """Close the account and replace everything that tells whose it was; for good.
+
+        A second time does no harm and finishes what a new feature has stored since.
+        """
+        user = await self.users.get_erasable(user_id)
+        if user is None:
+            raise UserNotFoundError(user_id)
+        await self.require_rank(by, user)
         blank = UserAnonymize.of(user_id).model_dump()
-        await self.users.update(user, blank | {"deleted_at": datetime.now(UTC)})
+        deleted_at = user.deleted_at or datetime.now(UTC)
+        await self.users.update(user, blank | {"deleted_at": deleted_at})
+        for data in self.personal_data:
+            await data.erase(self.users.session, user_id)
+        await self.events.record(self.users.session, "account_anonymized", user_id)
+
+    async def require_rank(self, by: CurrentUser, user: User) -> None:
+        """Raises `OutrankedError` unless `user` is below the one who manages them."""
+        if by.id == user.id:
+            raise OutrankedError
+        if by.is_superuser:
+            return
+        if user.is_superuser or await self._rank(user.id) >= await self._rank(by.id):
+            raise OutrankedError
+
+    async def _rank(self, user_id: UUID) -> int:
+        ranks = [await policy.rank(self.users.session, user_id) for policy in self.policies]
+        return max(ranks, default=0)
+
+    async def export(self, user_id: UUID) -> Mapping[str, JsonValue]:
+        """A copy of everything that is stored about a person, by feature."""
+        user = await self.get(user_id)
+        account = UserAdminRead.model_validate(user).model_dump(mode="json")
+        others = {
+            data.name: await data.export(self.users.session, user_id) for data in self.personal_data
+        }
+        return {"account": account, **others}
 
 
 async def find_for_login(session: AsyncSession, identifier: str) -> User | None:
@@ -91,5 +222,15 @@ async def find_for_login(session: AsyncSession, identifier: str) -> User | None:
     return await UserCRUD(session).get_for_login(identifier)
 
 
+async def find_user(session: AsyncSession, user_id: UUID) -> User | None:
+    return await UserCRUD(session).get(user_id)
+
+
 async def store_password_hash(session: AsyncSession, user_id: UUID, hashed: str) -> None:
     await session.execute(update(User).where(User.id == user_id).values(hashed_password=hashed))
+
+
+async def store_email(session: AsyncSession, user: User, email: str, *, is_verified: bool) -> None:
+    """Raises `EmailTakenError`."""
+    with _taken():
+        await UserCRUD(session).update(user, {"email": email, "email_verified": is_verified})

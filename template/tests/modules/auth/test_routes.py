@@ -43,9 +43,9 @@ class TestLogIn:
 
         token = response.json()["access_token"]
         tokens: AccessTokens = state["tokens"]
-        assert tokens.read(token) == user.id
+        assert tokens.read(token).user_id == user.id
         claims = jwt.decode(token, options={"verify_signature": False})
-        assert claims.keys() == {"sub", "jti", "iss", "aud", "iat", "nbf", "exp", "type"}
+        assert claims.keys() == {"sub", "sid", "jti", "iss", "aud", "iat", "nbf", "exp", "type"}
 
     @pytest.mark.parametrize(
         ("identifier", "password"),

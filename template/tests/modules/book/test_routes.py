@@ -94,7 +94,7 @@ class TestAddBook:
         async with committed.write_sessions() as session:
             owner = await create_user(session)
         async with client_of(app, state) as client:
-            log_in(client, state, owner)
+            await log_in(client, state, owner)
             responses = await asyncio.gather(*(client.post("books", json=EMMA) for _ in range(10)))
 
         statuses = Counter(response.status_code for response in responses)

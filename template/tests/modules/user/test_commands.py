@@ -43,7 +43,8 @@ async def _superusers(state: State) -> list[str]:
 def test_registers_a_superuser(runner: Runner) -> None:
     code, output = run(runner, "correct horse battery", *ADA)
 
-    assert (code, output) == (0, "ada is registered as a superuser.\n")
+    assert code == 0
+    assert output.endswith("ada is registered as a superuser.\n")
     assert runner.run(_superusers) == ["ada"]
 
 
@@ -52,7 +53,7 @@ def test_can_be_repeated(runner: Runner) -> None:
     code, output = run(runner, "another long password", *ADA)
 
     assert code == 0
-    assert output == "ada is a superuser now; the password was left as it is.\n"
+    assert output == "ada is a superuser; the password was left as it is.\n"
     assert runner.run(_superusers) == ["ada"]
 
 

@@ -1,0 +1,60 @@
+"""From where the current request comes, for whoever records it."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from uuid import UUID
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.infrastructure.http.headers import header
+
+# A browser's is some 120 characters; a longer one is noise.
+USER_AGENT_LENGTH = 255
+ADDRESS_LENGTH = 45
+
+
+@dataclass(slots=True)
+class Origin:
+    """`address` is the client's, or that of the last proxy that is not trusted with naming it."""
+
+    address: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+    actor_id: UUID | None = None
+    """Who is calling, once that is known."""
+
+
+_origin: ContextVar[Origin | None] = ContextVar("origin", default=None)
+
+
+def current_origin() -> Origin:
+    """That of the request being answered; an empty one in commands and background work."""
+    return _origin.get() or Origin()
+
+
+class OriginMiddleware:
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in {"http", "websocket"}:
+            await self.app(scope, receive, send)
+            return
+        client, agent = scope.get("client"), header(scope, b"user-agent")
+        token = _origin.set(
+            Origin(
+                address=client[0][:ADDRESS_LENGTH] if client else None,
+                user_agent=_printable(agent) if agent else None,
+                request_id=scope["state"].get("request_id"),
+            )
+        )
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            _origin.reset(token)
+
+
+def _printable(raw: bytes) -> str:
+    # It ends up in logs and tables: no control characters, nothing that cannot be stored.
+    text = raw.decode("latin-1")
+    return "".join(character for character in text if character.isprintable())[:USER_AGENT_LENGTH]

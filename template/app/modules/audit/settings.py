@@ -1,0 +1,5 @@
+from app.core.settings import SettingsGroup
+
+
+class AuditSettings(SettingsGroup):
+    """Read from `AUDIT_*`."""

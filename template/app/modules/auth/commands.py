@@ -1,0 +1,57 @@
+"""`python -m app.cli auth ...`."""
+
+from typing import Annotated, cast
+
+import typer
+
+from app.core.feature import CommandRunner, State
+from app.modules.throttle.service import forget_attempts
+from app.modules.user.service import find_for_login
+
+from .service import account_limit
+from .sessions import LoginSessions
+
+commands = typer.Typer(help="Logins.", no_args_is_help=True)
+
+Identifier = Annotated[str, typer.Argument(help="A username or an e-mail address.")]
+
+
+@commands.command()
+def unlock(context: typer.Context, identifier: Identifier) -> None:
+    """Let an account log in again that too many failures have locked."""
+
+    async def run(state: State) -> str | None:
+        async with state["database"].transaction() as session:
+            user = await find_for_login(session, identifier.lower())
+            if user is None:
+                return None
+            limit = account_limit(state["auth_settings"])
+            was_locked = await forget_attempts(session, limit, str(user.id))
+            if was_locked:
+                await state["events"].record(session, "account_unlocked", user.id)
+            return f"{user.username} can log in." if was_locked else f"{user.username} had no lock."
+
+    _report(cast("CommandRunner", context.obj).run(run), identifier)
+
+
+@commands.command()
+def end_sessions(context: typer.Context, identifier: Identifier) -> None:
+    """End all logins of an account, on every device."""
+
+    async def run(state: State) -> str | None:
+        async with state["database"].transaction() as session:
+            user = await find_for_login(session, identifier.lower())
+            if user is None:
+                return None
+            sessions = LoginSessions(session, state["events"], state["auth_settings"])
+            await sessions.revoke_all(user.id)
+            return f"{user.username} is logged out everywhere."
+
+    _report(cast("CommandRunner", context.obj).run(run), identifier)
+
+
+def _report(message: str | None, identifier: str) -> None:
+    if message is None:
+        typer.echo(f"No account has the name or address {identifier!r}.", err=True)
+        raise typer.Exit(1)
+    typer.echo(message)

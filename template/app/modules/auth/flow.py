@@ -1,0 +1,67 @@
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID
+
+from fastapi import Response
+from pydantic import BaseModel
+from starlette.requests import HTTPConnection
+
+from app.core.extensions import Extensions
+from app.infrastructure.database.session import database_of
+from app.infrastructure.security.dependencies import events_of
+from app.infrastructure.security.settings import AuthSettings
+from app.modules.user.dependencies import authentication_of
+from app.modules.user.models import User
+
+from .errors import InvalidScopeError
+from .sessions import LoginSessions
+from .steps import Grant, Login, LoginStep
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFlow:
+    """Brings a login to its end, however it began: by password, by another provider, by a code."""
+
+    connection: HTTPConnection
+
+    @property
+    def _extensions(self) -> Extensions:
+        return cast("Extensions", self.connection.state.extensions)
+
+    @property
+    def _settings(self) -> AuthSettings:
+        return cast("AuthSettings", self.connection.state.auth_settings)
+
+    async def scopes(self, requested: str, user: User) -> Collection[str] | None:
+        """What to limit a login to. Raises `InvalidScopeError` for more than the user holds."""
+        if not requested:
+            return None
+        scopes = frozenset(requested.split())
+        held = await authentication_of(self.connection).held(
+            self.connection, user.id, is_superuser=user.is_superuser
+        )
+        if not scopes <= held:
+            raise InvalidScopeError
+        return scopes
+
+    async def complete(self, login: Login, response: Response) -> BaseModel:
+        """Take every further step, open the session and hand it out; one transaction.
+
+        Returns the body that the grant's `schema` describes. Raises what a `LoginStep` asks for.
+        """
+        grant = next(it for it in self._extensions.of(Grant) if it.name == login.grant)
+        async with database_of(self.connection).transaction() as session:
+            for step in self._extensions.of(LoginStep):
+                await step.check(session, login)
+            sessions = LoginSessions(session, events_of(self.connection), self._settings)
+            login_session = await sessions.open(login)
+            return await grant.issue(self.connection, response, session, login_session)
+
+    async def confirm(self, login: Login, session_id: UUID) -> None:
+        """Let a session that is open already count as a recent login; the same steps."""
+        async with database_of(self.connection).transaction() as session:
+            for step in self._extensions.of(LoginStep):
+                await step.check(session, login)
+            sessions = LoginSessions(session, events_of(self.connection), self._settings)
+            await sessions.confirm(session_id, login.methods)

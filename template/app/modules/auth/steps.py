@@ -1,0 +1,53 @@
+"""What other features may have a say in when somebody logs in."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from fastapi import Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import HTTPConnection
+
+from .models import LoginSession
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Somebody who has proved who they are, at least in one way."""
+
+    user_id: UUID
+    methods: frozenset[str]
+    """In the words of RFC 8176: `pwd`, `otp`, ..., and `fed` for another provider's word."""
+    grant: str | None = None
+    """In what form they want to be logged in: a `Grant`'s name; absent for somebody who is logged
+    in and proves it again."""
+    scopes: Collection[str] | None = None
+
+
+class LoginStep(ABC):
+    """Asks for more before a login is complete; an entry of `Feature.extensions`."""
+
+    @abstractmethod
+    async def check(self, session: AsyncSession, login: Login) -> None:
+        """Raise the error that says what is missing."""
+
+
+class Grant(ABC):
+    """A form in which a login is handed to the client; an entry of `Feature.extensions`."""
+
+    name: ClassVar[str]
+    schema: ClassVar[type[BaseModel]]
+    """The body of the answer."""
+
+    @abstractmethod
+    async def issue(
+        self,
+        connection: HTTPConnection,
+        response: Response,
+        session: AsyncSession,
+        login_session: LoginSession,
+    ) -> BaseModel:
+        """In the transaction that opens the session; cookies go into `response`."""

@@ -1,0 +1,55 @@
+"""`python -m app.cli book ...`."""
+
+from typing import cast
+
+import typer
+
+from app.core.feature import CommandRunner, State
+from app.modules.user.service import find_for_login
+
+from .crud import BookCRUD
+from .errors import IsbnTakenError
+from .schemas import BookCreate
+from .service import BookService
+
+commands = typer.Typer(help="The catalogue.", no_args_is_help=True)
+
+_EXAMPLES = (
+    BookCreate(title="Emma", author="Jane Austen", isbn="9780141439587", published_in=1815),
+    BookCreate(title="Middlemarch", author="G. Eliot", isbn="9780141439549", published_in=1871),
+    BookCreate(title="Frankenstein", author="M. Shelley", isbn="9780141439471", published_in=1818),
+)
+
+
+@commands.callback()
+def group() -> None:
+    """Keep `seed` a subcommand while it is the only one."""
+
+
+@commands.command()
+def seed(context: typer.Context, owner: str) -> None:
+    """Give an account a few books to try things with; running it again adds nothing.
+
+    OWNER is a username or an e-mail address.
+    """
+
+    async def run(state: State) -> int | None:
+        added = 0
+        async with state["database"].reading() as session:
+            user = await find_for_login(session, owner.lower())
+        if user is None:
+            return None
+        for book in _EXAMPLES:
+            try:
+                async with state["database"].transaction() as session:
+                    await BookService(BookCRUD(session), user.id).create(book)
+            except IsbnTakenError:
+                continue
+            added += 1
+        return added
+
+    added = cast("CommandRunner", context.obj).run(run)
+    if added is None:
+        typer.echo(f"No account has the name or address {owner!r}.", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{added} book(s) added.")

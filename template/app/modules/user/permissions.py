@@ -1,0 +1,39 @@
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """The right to do something; a module declares its own and lists them as extensions.
+
+    Its name is also the OAuth2 scope that a token or a key may be limited to.
+    """
+
+    name: str
+    """What it is about and what may be done: `books:read`."""
+    description: str
+    is_general: bool = True
+    """Held by every account, for what is their own. Otherwise by superusers, and by whom a `Policy`
+    grants it."""
+
+
+class Policy(ABC):
+    """Grants permissions that are not general; an entry of `Feature.extensions`."""
+
+    @abstractmethod
+    async def granted(self, session: AsyncSession, user_id: UUID) -> Collection[str]:
+        """The names of permissions; one that no module declares is ignored."""
+
+    @abstractmethod
+    async def rank(self, session: AsyncSession, user_id: UUID) -> int:
+        """Who manages accounts may do so with those of a lower rank; 0 is the lowest."""
+
+
+READ_PROFILE = Permission("profile:read", "Read your own account")
+WRITE_PROFILE = Permission("profile:write", "Change your own account")
+READ_USERS = Permission("users:read", "Read all accounts", is_general=False)
+MANAGE_USERS = Permission("users:manage", "Close, unlock and erase accounts", is_general=False)
