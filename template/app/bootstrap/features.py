@@ -11,6 +11,9 @@ from app.custom import custom_features
 from app.infrastructure.database import feature as database
 # {% endif %}
 from app.infrastructure.docs import feature as docs
+# {% if email %}
+from app.infrastructure.email import feature as email
+# {% endif %}
 # {% if auth %}
 from app.infrastructure.security import feature as security
 # {% endif %}
@@ -54,6 +57,9 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
     features = [
         # {% if database %}
         database.feature(settings.database, environment=settings.environment),
+        # {% endif %}
+        # {% if email %}
+        email.feature(settings.email, title=TITLE),
         # {% endif %}
         # {% if auth %}
         security.feature(settings.secret, settings.auth),

@@ -11,6 +11,9 @@ from app.custom import CustomSettings
 from app.infrastructure.database.settings import DatabaseSettings
 # {% endif %}
 from app.infrastructure.docs.settings import DocsSettings
+# {% if email %}
+from app.infrastructure.email.settings import EmailSettings
+# {% endif %}
 from app.infrastructure.http.settings import (
     CorsSettings,
     RequestSettings,
@@ -81,6 +84,9 @@ class Settings(CustomSettings):
     database: DatabaseSettings = DatabaseSettings()
     # {% endif %}
     docs: DocsSettings = DocsSettings()
+    # {% if email %}
+    email: EmailSettings = EmailSettings()
+    # {% endif %}
     log: LogSettings = LogSettings()
     # {% if oauth %}
     oauth: OAuthSettings = OAuthSettings()

@@ -1,0 +1,22 @@
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from app.core.feature import Feature, State
+
+from .commands import build_commands
+from .mailer import ConsoleMailer, SmtpMailer
+from .settings import EmailSettings
+from .templates import EmailTemplates
+
+
+def feature(settings: EmailSettings, *, title: str) -> Feature:
+    """Without a readiness check: a mail server that is down must not take the service out."""
+
+    @asynccontextmanager
+    async def lifespan(_: State) -> AsyncGenerator[State]:
+        yield {
+            "mailer": ConsoleMailer() if settings.smtp_host is None else SmtpMailer(settings),
+            "email_templates": EmailTemplates(title=title, link_url=settings.link_url),
+        }
+
+    return Feature(name="email", lifespan=lifespan, commands={"email": build_commands(settings)})
