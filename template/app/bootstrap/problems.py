@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketState
 
 from app.core.errors import DomainError, ThrottledError, UnavailableError
 from app.modules.common.problems import MEDIA_TYPE, status_of, type_of
 
 logger = structlog.get_logger()
+
+# RFC 6455 section 7.4.1: for what no other code of closing a WebSocket is meant for.
+_POLICY_VIOLATION = 1008
 
 
 def _problem(
@@ -92,13 +97,21 @@ def _allowed(request: Request) -> str:
     return ", ".join(sorted(methods))
 
 
-async def _handle(request: Request, exc: Exception) -> JSONResponse:
-    return _response(request, exc)
+async def _handle(connection: HTTPConnection, exc: Exception) -> JSONResponse | None:
+    if not isinstance(connection, WebSocket):
+        return _response(cast("Request", connection), exc)
+    if connection.application_state is not WebSocketState.CONNECTING:
+        await connection.close(_POLICY_VIOLATION)
+    else:
+        # A handshake is an HTTP request, and can be refused like one.
+        request = Request({**connection.scope, "type": "http", "method": "GET"})
+        await connection.send_denial_response(_response(request, exc))
+    return None
 
 
 def install_problem_handlers(app: FastAPI) -> None:
     for category in (DomainError, RequestValidationError, HTTPException):
-        app.add_exception_handler(category, _handle)
+        app.add_exception_handler(category, _handle)  # type: ignore[arg-type]  # for both kinds
 
 
 class ProblemMiddleware:

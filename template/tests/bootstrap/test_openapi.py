@@ -172,3 +172,31 @@ class TestOperations:
                 }
             },
         }
+
+
+class TestSchemas:
+    def test_what_only_the_service_builds_is_no_request(self, document: dict[str, Any]) -> None:
+        """Else a caller could choose timestamps, owners and flags."""
+        bodies = [node["requestBody"] for node in nodes(document["paths"]) if "requestBody" in node]
+        taken = {node["$ref"].rsplit("/", 1)[-1] for node in nodes(bodies) if "$ref" in node}
+
+        assert [name for name in taken if re.search("Internal$|Anonymize$|Delete$", name)] == []
+
+    def test_requests_refuse_unknown_fields(self, document: dict[str, Any]) -> None:
+        schemas = document["components"]["schemas"]
+        json_bodies = [
+            node["requestBody"]["content"]["application/json"]["schema"]
+            for node in nodes(document["paths"])
+            if "application/json" in node.get("requestBody", {}).get("content", {})
+        ]
+        names = {node["$ref"].rsplit("/", 1)[-1] for node in json_bodies if "$ref" in node}
+
+        assert [it for it in names if schemas[it].get("additionalProperties") is not False] == []
+
+    def test_no_answer_has_a_hash(self, document: dict[str, Any]) -> None:
+        answers = [node["responses"] for node in nodes(document["paths"]) if "responses" in node]
+        names = {node["$ref"].rsplit("/", 1)[-1] for node in nodes(answers) if "$ref" in node}
+        schemas = document["components"]["schemas"]
+        fields = {field for name in names for field in schemas[name].get("properties", {})}
+
+        assert [field for field in fields if re.search("hash|password", field)] == []

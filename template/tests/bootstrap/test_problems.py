@@ -1,11 +1,16 @@
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import pytest
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from httpx2 import AsyncClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from structlog.testing import capture_logs
 
-from tests.bootstrap.kettle import problem, serving_kettle
+from app.bootstrap.factory import create_app
+from app.core.feature import Feature
+from tests.bootstrap.kettle import UnknownCookError, problem, serving_kettle
+from tests.support import FixedSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -167,3 +172,44 @@ class TestRouting:
 
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
+
+
+class TestWebSocket:
+    """A handshake is refused with the same body; what is open already is closed."""
+
+    @pytest.fixture
+    def talking(self) -> Generator[TestClient]:
+        router = APIRouter()
+
+        @router.websocket("/refused")
+        async def refuse(_: WebSocket) -> None:
+            raise UnknownCookError("Say who you are.")
+
+        @router.websocket("/closed")
+        async def close(socket: WebSocket) -> None:
+            await socket.accept()
+            raise UnknownCookError("Say who you are.")
+
+        feature = Feature(name="talking", root_routers=(router,))
+        with TestClient(create_app(FixedSettings(environment="test"), [feature])) as client:
+            yield client
+
+    def test_refuses_the_handshake_with_a_problem(self, talking: TestClient) -> None:
+        with (
+            pytest.raises(WebSocketDenialResponse) as caught,
+            talking.websocket_connect("/refused"),
+        ):
+            pass
+
+        assert caught.value.status_code == 401
+        assert caught.value.headers["www-authenticate"] == "Bearer"
+        assert caught.value.json()["type"] == "urn:problem:kettle.unknown_cook"
+
+    def test_closes_what_is_open(self, talking: TestClient) -> None:
+        with (
+            talking.websocket_connect("/closed") as socket,
+            pytest.raises(WebSocketDisconnect) as caught,
+        ):
+            socket.receive_text()
+
+        assert caught.value.code == 1008

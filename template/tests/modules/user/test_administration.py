@@ -1,14 +1,25 @@
-from typing import Any
-from uuid import uuid4
+from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient
+from pydantic import JsonValue
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
+from app.core.extensions import Extensions
+from app.modules.user.crud import UserCRUD
+from app.modules.user.errors import OutrankedError
 from app.modules.user.models import User
-from tests.fixtures.auth import create_user
+from app.modules.user.permissions import Policy
+from app.modules.user.privacy import PersonalData
+from app.modules.user.service import UserService
+from tests.fixtures.auth import Witness, create_user, log_in
+from tests.support import client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -112,5 +123,143 @@ class TestAnonymizeUser:
         assert (await superuser_client.delete(f"users/{user_id}")).status_code == 204
         assert (await superuser_client.delete(f"users/{uuid4()}")).status_code == 404
 
-    async def test_is_for_superusers(self, user_client: AsyncClient, user: User) -> None:
+    async def test_is_one_transaction_with_what_every_feature_holds(
+        self,
+        app: FastAPI,
+        superuser: User,
+        user: User,
+        session: AsyncSession,
+        state: dict[str, Any],
+    ) -> None:
+        class Broken(PersonalData):
+            name: ClassVar[str] = "broken"
+
+            async def export(self, session: AsyncSession, user_id: UUID) -> JsonValue:  # noqa: ARG002
+                return None
+
+            async def erase(self, session: AsyncSession, user_id: UUID) -> None:  # noqa: ARG002
+                raise RuntimeError("out of order")
+
+        async with client_of(app, {**state, "extensions": Extensions([Broken()])}) as client:
+            await log_in(client, state, superuser)
+            response = await client.delete(f"users/{user.id}")
+
+        assert response.status_code == 500
+        await session.refresh(user)
+        assert (user.is_deleted, user.is_active) == (False, True)
+
+    async def test_leaves_no_login(
+        self, superuser_client: AsyncClient, user_client: AsyncClient, user: User
+    ) -> None:
+        await superuser_client.delete(f"users/{user.id}")
+
+        assert (await user_client.get("users/me")).status_code == 401
+
+    async def test_is_recorded_without_a_name(
+        self, superuser_client: AsyncClient, user: User, witness: Witness
+    ) -> None:
+        await superuser_client.delete(f"users/{user.id}")
+
+        (event,) = witness.events
+        assert (event.name, event.target_id, dict(event.details)) == (
+            "account_anonymized",
+            user.id,
+            {},
+        )
+
+    async def test_not_oneself(self, superuser_client: AsyncClient, superuser: User) -> None:
+        response = await superuser_client.delete(f"users/{superuser.id}")
+
+        assert response.status_code == 403
+        assert response.json()["type"] == "urn:problem:user.outranked"
+
+    async def test_is_for_administrators(self, user_client: AsyncClient, user: User) -> None:
         assert (await user_client.delete(f"users/{user.id}")).status_code == 403
+
+
+class TestDeactivateUser:
+    async def test_keeps_out_at_once_until_activated(
+        self,
+        superuser_client: AsyncClient,
+        user_client: AsyncClient,
+        user: User,
+        witness: Witness,
+    ) -> None:
+        first = await superuser_client.post(f"users/{user.id}/deactivate")
+        kept_out = await user_client.get("users/me")
+        again = await superuser_client.post(f"users/{user.id}/deactivate")
+        activated = await superuser_client.post(f"users/{user.id}/activate")
+        await superuser_client.post(f"users/{user.id}/activate")
+
+        assert (first.status_code, first.json()["is_active"]) == (200, False)
+        assert kept_out.status_code == 401
+        assert again.status_code == 200
+        assert activated.json()["is_active"] is True
+        assert (await user_client.get("users/me")).status_code == 200
+        assert witness.names == ["account_deactivated", "account_activated"]
+
+    async def test_another_superuser_can_be_but_not_oneself(
+        self, superuser_client: AsyncClient, superuser: User, session: AsyncSession
+    ) -> None:
+        other = await create_user(session, is_superuser=True)
+
+        assert (await superuser_client.post(f"users/{other.id}/deactivate")).status_code == 200
+        assert (await superuser_client.post(f"users/{superuser.id}/deactivate")).status_code == 403
+
+    @pytest.mark.parametrize("action", ["activate", "deactivate"])
+    async def test_is_for_administrators(
+        self, user_client: AsyncClient, superuser_client: AsyncClient, user: User, action: str
+    ) -> None:
+        assert (await user_client.post(f"users/{user.id}/{action}")).status_code == 403
+        assert (await superuser_client.post(f"users/{uuid4()}/{action}")).status_code == 404
+
+
+class TestRank:
+    """Who is not a superuser manages only those whom a policy ranks below them."""
+
+    @pytest.mark.parametrize(
+        ("own", "theirs", "account", "outcome"),
+        [
+            (5, 4, {}, nullcontext()),
+            (5, 5, {}, pytest.raises(OutrankedError)),
+            (4, 5, {}, pytest.raises(OutrankedError)),
+            (5, 0, {"is_superuser": True}, pytest.raises(OutrankedError)),
+        ],
+    )
+    async def test_decides(
+        self,
+        session: AsyncSession,
+        own: int,
+        theirs: int,
+        account: dict[str, bool],
+        outcome: AbstractContextManager[object],
+    ) -> None:
+        by, user = await create_user(session), await create_user(session, **account)
+
+        class Ranks(Policy):
+            async def granted(self, session: AsyncSession, user_id: UUID) -> Collection[str]:  # noqa: ARG002
+                return ()
+
+            async def rank(self, session: AsyncSession, user_id: UUID) -> int:  # noqa: ARG002
+                return own if user_id == by.id else theirs
+
+        service: Any = UserService(UserCRUD(session), Any, Any, Extensions([Ranks()]))  # type: ignore[arg-type]
+        with outcome:
+            await service.require_rank(by, user)
+
+
+class TestExportData:
+    async def test_is_the_same_copy_that_the_person_gets(
+        self, superuser_client: AsyncClient, user_client: AsyncClient, user: User
+    ) -> None:
+        response = await superuser_client.get(f"users/{user.id}/export")
+
+        assert response.status_code == 200
+        assert response.json()["account"]["email"] == user.email
+        assert response.json().keys() == (await user_client.get("users/me/export")).json().keys()
+
+    async def test_is_for_administrators(
+        self, user_client: AsyncClient, superuser_client: AsyncClient, superuser: User
+    ) -> None:
+        assert (await user_client.get(f"users/{superuser.id}/export")).status_code == 403
+        assert (await superuser_client.get(f"users/{uuid4()}/export")).status_code == 404

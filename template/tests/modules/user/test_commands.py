@@ -1,30 +1,12 @@
-from collections.abc import Generator
-
-import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from app.bootstrap.settings import Settings
 from app.cli import Runner
 from app.core.feature import State
-from app.infrastructure.database.base import Base
 from app.modules.user.commands import commands
 from app.modules.user.models import User
 
 ADA = ["create-superuser", "--email", "ada@example.com", "--username", "ada"]
-
-
-@pytest.fixture
-def runner(settings: Settings) -> Generator[Runner]:
-    runner = Runner(settings)
-    yield runner
-
-    async def clear(state: State) -> None:
-        async with state["database"].transaction() as session:
-            for table in reversed(Base.metadata.sorted_tables):
-                await session.execute(table.delete())
-
-    runner.run(clear)
 
 
 def run(runner: Runner, password: str, *arguments: str) -> tuple[int, str]:

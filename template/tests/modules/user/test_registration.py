@@ -1,5 +1,6 @@
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from httpx2 import AsyncClient
@@ -7,8 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.infrastructure.database.database import Database
+from app.infrastructure.security.settings import AuthSettings
 from app.modules.user.models import User
-from tests.fixtures.auth import ADA, PASSWORD
+from tests.fixtures.auth import ADA, PASSWORD, Witness
 
 pytestmark = pytest.mark.anyio
 
@@ -122,3 +124,44 @@ class TestRegisterUser:
 
         statuses = Counter(response.status_code for response in responses)
         assert statuses == {201: 1, 409: 19}
+
+    @pytest.mark.parametrize(
+        "password",
+        ["qwertyuiop12", "!!Password2024!!", "abcdefghijklm", "0987654321098", ADA["email"]],
+    )
+    async def test_refuses_a_password_that_is_tried_first(
+        self, client: AsyncClient, password: str
+    ) -> None:
+        response = await client.post("users", json=ADA | {"password": password})
+
+        assert response.status_code == 422
+        assert response.json()["type"] == "urn:problem:user.weak_password"
+        assert password not in response.text
+
+    async def test_can_be_switched_off(
+        self, client: AsyncClient, adjust_auth: Callable[..., AuthSettings]
+    ) -> None:
+        adjust_auth(registration_enabled=False)
+
+        response = await client.post("users", json=ADA)
+
+        assert response.status_code == 403
+        assert response.json()["type"] == "urn:problem:user.registration_closed"
+
+    async def test_is_possible_only_so_often_from_one_address(
+        self, client: AsyncClient, adjust_auth: Callable[..., AuthSettings]
+    ) -> None:
+        adjust_auth(registrations_per_address=1)
+        first = await client.post("users", json=ADA)
+        second = await client.post(
+            "users", json=ADA | {"username": "ada2", "email": "ada2@example.com"}
+        )
+
+        assert (first.status_code, second.status_code) == (201, 429)
+
+    async def test_is_recorded(self, client: AsyncClient, witness: Witness) -> None:
+        response = await client.post("users", json=ADA)
+
+        (event,) = witness.events
+        assert event.name == "account_registered"
+        assert str(event.actor_id) == str(event.target_id) == response.json()["id"]
