@@ -13,14 +13,19 @@ from uuid import UUID
 
 import asyncpg
 import jwt
+from app.infrastructure.security.keys import Keyring
+from app.infrastructure.security.settings import SecretSettings
 from fastapi import FastAPI, HTTPException, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
-_SECRET = os.environ["SECRET_KEY"]
+# The key with which the service signs: the same token is read here.
+_SECRET = Keyring(SecretSettings(key=SecretStr(os.environ["SECRET_KEY"]))).derive("access token HS256")[0]
 
 _USER = """
-SELECT id, name, username, email, email_verified, profile_image_url, is_superuser, created_at, updated_at
-FROM user_account WHERE id = $1 AND is_active AND deleted_at IS NULL
+SELECT account.id, name, username, email, email_verified, profile_image_url, is_superuser, account.created_at,
+    account.updated_at
+FROM user_account AS account JOIN login_session AS login ON login.user_id = account.id
+WHERE login.id = $1 AND login.revoked_at IS NULL AND login.expires_at > now() AND is_active AND deleted_at IS NULL
 """
 _BOOK = "id, title, author, isbn, published_in, description, created_at, updated_at"
 _LIVE = "FROM book WHERE deleted_at IS NULL AND owner_id = $1"
@@ -88,7 +93,7 @@ Limit = Annotated[int, Field(ge=1, le=100)]
 async def _account(request: Request, connection: asyncpg.Connection) -> asyncpg.Record:
     token = request.headers["authorization"].removeprefix("Bearer ")
     claims = jwt.decode(token, _SECRET, algorithms=["HS256"], audience="app", issuer="app")
-    row = await connection.fetchrow(_USER, UUID(claims["sub"]))
+    row = await connection.fetchrow(_USER, UUID(claims["sid"]))
     if row is None:
         raise HTTPException(401)
     return row

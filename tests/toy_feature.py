@@ -79,7 +79,7 @@ EDITS: list[tuple[str, str | None, str]] = [
     ("questions/30-features.yml", None, f"\n{QUESTION}"),
     (
         FEATURES,
-        "# {% if auth %}\nfrom app.modules.user",
+        "# {% if two_factor %}\nfrom app.modules.two_factor",
         """\
 # {% if tide %}
 from app.modules.tide import feature as tide
@@ -97,7 +97,7 @@ from app.modules.tide import feature as tide
     ),
     (
         SETTINGS,
-        "\nfrom .variables import",
+        "# {% if two_factor %}\nfrom app.modules.two_factor",
         """\
 # {% if tide %}
 from app.modules.tide.settings import TideSettings
