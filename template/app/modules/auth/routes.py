@@ -9,14 +9,21 @@ from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreac
 from app.infrastructure.security.dependencies import AccessTokensDep
 from app.modules.common.problems import raises
 from app.modules.throttle.errors import TooManyAttemptsError
-from app.modules.user.dependencies import CallerDep, PasswordCheckDep, requires
+from app.modules.user.dependencies import (
+    CallerDep,
+    PasswordCheckDep,
+    UserServiceDep,
+    requires,
+)
 from app.modules.user.errors import (
     InsufficientScopeError,
     NotAuthenticatedError,
+    OutrankedError,
     UserNotFoundError,
     WeakPasswordError,
     WrongPasswordError,
 )
+from app.modules.user.models import CurrentUser
 from app.modules.user.permissions import MANAGE_USERS
 
 from .dependencies import (
@@ -158,12 +165,16 @@ async def unlock_user(auth: AuthServiceDep, user_id: UUID) -> None:
 @user_router.delete(
     "/{user_id:uuid}/sessions",
     status_code=HTTPStatus.NO_CONTENT,
-    dependencies=[requires(MANAGE_USERS)],
-    responses=raises(*_GUARDED),
+    responses=raises(*_GUARDED, UserNotFoundError, OutrankedError),
 )
-async def revoke_sessions(sessions: LoginSessionsDep, user_id: UUID) -> None:
-    """End all logins of an account."""
-    await sessions.revoke_all(user_id)
+async def revoke_sessions(
+    caller: Annotated[CurrentUser, requires(MANAGE_USERS)],
+    users: UserServiceDep,
+    sessions: LoginSessionsDep,
+    user_id: UUID,
+) -> None:
+    """End all logins of an account below yours."""
+    await sessions.revoke_all((await users.get_managed(user_id, by=caller)).id)
 
 
 @key_router.get("/jwks.json")

@@ -170,9 +170,14 @@ class UserService(UserReader):
             await self.events.record(self.users.session, "account_activated", user_id)
         return user
 
-    async def deactivate(self, user_id: UUID, *, by: CurrentUser) -> User:
+    async def get_managed(self, user_id: UUID, *, by: CurrentUser) -> User:
+        """Raises `UserNotFoundError`, and `OutrankedError` if the account is not below `by`."""
         user = await self.get(user_id)
         await self.require_rank(by, user)
+        return user
+
+    async def deactivate(self, user_id: UUID, *, by: CurrentUser) -> User:
+        user = await self.get_managed(user_id, by=by)
         if user.is_active:
             await self.users.update(user, {"is_active": False})
             await self.events.record(self.users.session, "account_deactivated", user_id)

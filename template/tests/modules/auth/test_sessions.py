@@ -144,8 +144,14 @@ class TestRevokeSessions:
         assert response.status_code == 204
         assert not await is_in(user_client)
 
-    async def test_is_for_administrators(self, user_client: AsyncClient, user: User) -> None:
-        assert (await user_client.delete(f"users/{user.id}/sessions")).status_code == 403
+    async def test_is_for_administrators(
+        self, user_client: AsyncClient, superuser_client: AsyncClient, superuser: User, user: User
+    ) -> None:
+        refused = await user_client.delete(f"users/{user.id}/sessions")
+        own = await superuser_client.delete(f"users/{superuser.id}/sessions")
+        unknown = await superuser_client.delete(f"users/{uuid4()}/sessions")
+
+        assert [it.status_code for it in (refused, own, unknown)] == [403, 403, 404]
 
 
 class TestLimits:
