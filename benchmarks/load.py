@@ -19,17 +19,13 @@ class Target:
     port: int
     path: str
     pid: int
-    token: str | None = None
-    compressed: bool = False
+    headers: tuple[str, ...] = ()
+    """`Name: value`, each."""
 
     @property
     def request(self) -> bytes:
         lines = [f"GET {self.path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}"]
-        if self.token is not None:
-            lines.append(f"Authorization: Bearer {self.token}")
-        if self.compressed:
-            lines.append("Accept-Encoding: gzip")
-        return "\r\n".join([*lines, "", ""]).encode()
+        return "\r\n".join([*lines, *self.headers, "", ""]).encode()
 
 
 class UnexpectedAnswerError(Exception):

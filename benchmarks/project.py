@@ -36,19 +36,21 @@ def _measured(who: int) -> Iterator[Spent]:
     spent.cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def render(template: Path, folder: Path, rounds: int) -> tuple[Path, Spent]:
-    """Copy the default project `rounds` times; the last copy, and the median of what one took.
+def snapshot(template: Path, folder: Path) -> Path:
+    """The template as it is on disk, without its history, so that uncommitted work is measured too."""
+    copy = folder / "template"
+    shutil.copytree(template, copy, ignore=_LEFT_OUT)
+    return copy
 
-    The template is taken as it is on disk, without its history, so that uncommitted work is measured too.
-    """
-    snapshot = folder / "template"
-    shutil.copytree(template, snapshot, ignore=_LEFT_OUT)
-    options: dict[str, Any] = {"defaults": True, "quiet": True, "unsafe": False}
+
+def render(template: Path, folder: Path, preset: str, rounds: int = 1) -> tuple[Path, Spent]:
+    """Copy a project `rounds` times; the last copy, and the median of what one took."""
+    options: dict[str, Any] = {"defaults": True, "quiet": True, "unsafe": False, "data": {"preset": preset}}
     rendered = []
     for number in range(rounds):
-        target = folder / f"project{number}"
+        target = folder / f"{preset}{number}"
         with _measured(resource.RUSAGE_SELF) as spent:
-            run_copy(str(snapshot), target, settings=Settings(), **options)
+            run_copy(str(template), target, settings=Settings(), **options)
         rendered.append(spent)
     return target, _median(rendered)
 

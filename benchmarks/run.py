@@ -27,6 +27,7 @@ from harness.servers import MISSING, new_database, postgresql, postgresql_progra
 
 ROOT = Path(__file__).resolve().parents[1]
 BARE = "bare FastAPI response"
+ANYBODY = "the same answer for anybody"
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,17 @@ def targets(service: servers.Server, reference: servers.Server, many: servers.Se
 
     api, page, scroll = "/api/v1", "page?items_per_page=20", "scroll?limit=20"
     books = f"{api}/books?items_per_page=20"
+    user, gzip = (f"Authorization: Bearer {token}",), "Accept-Encoding: gzip"
     return [
         ask(BARE, reference, "/bare"),
         ask("health", service, "/health/live"),
-        ask("current user", service, f"{api}/users/me", token=token),
-        ask("current user, asyncpg", reference, "/me", token=token),
-        ask("page of 20 with total", service, books, token=token),
-        ask("page of 20 with total, gzip", service, books, token=token, compressed=True),
-        ask("page of 20 with total, asyncpg", reference, f"/{page}", token=token),
-        ask("keyset page of 20", service, f"{api}/books/{scroll}", token=token),
-        ask("keyset page of 20, asyncpg", reference, f"/{scroll}", token=token),
+        ask("current user", service, f"{api}/users/me", headers=user),
+        ask("current user, asyncpg", reference, "/me", headers=user),
+        ask("page of 20 with total", service, books, headers=user),
+        ask("page of 20 with total, gzip", service, books, headers=(*user, gzip)),
+        ask("page of 20 with total, asyncpg", reference, f"/{page}", headers=user),
+        ask("keyset page of 20", service, f"{api}/books/{scroll}", headers=user),
+        ask("keyset page of 20, asyncpg", reference, f"/{scroll}", headers=user),
         ask("first of 200 routes", many, f"{api}/module00/action0"),
         ask("last of 200 routes", many, f"{api}/module19/action9"),
     ]
@@ -80,37 +82,71 @@ def rows_of(rounds: Sequence[Mapping[str, float]]) -> list[report.Row]:
     return rows
 
 
-def measure(folder: Path, variables: Mapping[str, str], database: str, effort: Effort) -> list[dict[str, float]]:
-    """The processor time of a request of every kind, in microseconds, in every round.
+def identities(server: servers.Server, logins: Mapping[str, str]) -> list[load.Target]:
+    """One answer, for anybody and for a caller who is known by each kind of credential."""
+    path = "/api/v1/account"
+    return [
+        load.Target(ANYBODY, server.port, f"{path}/anybody", server.pid),
+        *(
+            load.Target(f"caller by {name}", server.port, f"{path}/caller", server.pid, (header,))
+            for name, header in logins.items()
+        ),
+    ]
 
-    The kinds take turns in a new order each round: what else runs on the machine hits all of them alike.
-    """
+
+def rows_of_identities(rounds: Sequence[Mapping[str, float]]) -> list[report.Row]:
+    return [report.row(rounds, name, ANYBODY) for name in rounds[0] if name != ANYBODY]
+
+
+def measure(folder: Path, variables: Mapping[str, str], database: str, effort: Effort) -> list[dict[str, float]]:
+    """The default service beside FastAPI alone."""
     with ExitStack() as stack:
         service = stack.enter_context(servers.service(folder, variables))
         token = servers.seed(service, database)
         reference = stack.enter_context(servers.beside("reference_app:app", folder, variables))
         many = stack.enter_context(servers.beside("many_routes:app", folder, variables))
-        wanted = targets(service, reference, many, token)
-        for target in wanted:
-            load.cpu_microseconds_per_request(target, effort.requests)
-        rounds = []
-        for _ in range(effort.rounds):
-            random.shuffle(wanted)
-            rounds.append(
-                {target.name: load.cpu_microseconds_per_request(target, effort.requests) for target in wanted}
-            )
+        return in_turns(targets(service, reference, many, token), effort)
+
+
+def measure_identities(folder: Path, variables: Mapping[str, str], effort: Effort) -> list[dict[str, float]]:
+    """The service with every kind of credential."""
+    with servers.beside("identity:app", folder, variables) as server:
+        return in_turns(identities(server, servers.log_in(server)), effort)
+
+
+def in_turns(wanted: list[load.Target], effort: Effort) -> list[dict[str, float]]:
+    """The processor time of a request of every kind, in microseconds, in every round.
+
+    The kinds take turns in a new order each round: what else runs on the machine hits all of them alike.
+    """
+    for target in wanted:
+        load.cpu_microseconds_per_request(target, effort.requests)
+    rounds = []
+    for _ in range(effort.rounds):
+        random.shuffle(wanted)
+        rounds.append({target.name: load.cpu_microseconds_per_request(target, effort.requests) for target in wanted})
     return rounds
+
+
+def prepare(folder: Path, database: str) -> tuple[str, dict[str, str]]:
+    """Install a project and make its tables; the database and the variables of production."""
+    project.install(folder)
+    variables = servers.production(database)
+    project.must(run("uv run alembic upgrade head", folder, variables))
+    return database, variables
 
 
 def benchmark(template: Path, effort: Effort, *, with_suite: bool) -> tuple[list[report.Row], dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="slipway-benchmark-") as name, ExitStack() as stack:
-        folder, rendering = project.render(template, Path(name), REPEATS)
+        copy = project.snapshot(template, Path(name))
+        folder, rendering = project.render(copy, Path(name), "api", REPEATS)
         other: dict[str, Any] = {"render": asdict(rendering)}
-        project.install(folder)
-        database = stack.enter_context(new_database(stack.enter_context(postgresql())))
-        variables = servers.production(database)
-        project.must(run("uv run alembic upgrade head", folder, variables))
+        server = stack.enter_context(postgresql())
+        database, variables = prepare(folder, stack.enter_context(new_database(server)))
         rows = rows_of(measure(folder, variables, database, effort))
+        whole, _ = project.render(copy, Path(name), "saas")
+        _, identified = prepare(whole, stack.enter_context(new_database(server)))
+        rows += rows_of_identities(measure_identities(whole, identified, effort))
         imports = project.import_seconds(folder, variables, REPEATS)
         other["import"] = {key: statistics.median(value) for key, value in imports.items()}
         ratios = map(float.__truediv__, imports["app.main"], imports["fastapi"])

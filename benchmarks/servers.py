@@ -1,5 +1,6 @@
 """The servers that are measured, each one uvicorn worker on the loopback address, and the data they read."""
 
+import http.client
 import json
 import secrets
 import socket
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from harness.commands import environment
@@ -38,6 +39,11 @@ def production(database: str) -> dict[str, str]:
         "DATABASE_URL": database,
         "SECRET_KEY": secrets.token_urlsafe(48),
         "DOCS_ENABLED": "false",
+        # Asked for where there are mails and other providers; none is used.
+        "EMAIL_SMTP_HOST": "127.0.0.1",
+        "EMAIL_SENDER": "service@example.com",
+        "EMAIL_LINK_URL": "https://app.example.com",
+        "OAUTH_REDIRECT_URL": "https://app.example.com/callback",
         "PYTHONPATH": str(HERE),
     }
 
@@ -76,13 +82,32 @@ def _serving(project: Path, command: Sequence[str], variables: Mapping[str, str]
         stop(process)
 
 
-def seed(server: Server, database: str) -> str:
-    """One user with books, made through the API, among the books of others; returns the user's token."""
+def register(server: Server) -> tuple[str, str]:
+    """One user, made through the API; the password and an access token."""
     password = secrets.token_urlsafe(16)
     account = {"name": "Ada Lovelace", "username": "ada", "email": "ada@example.com"}
     _post(server, "users", json.dumps({**account, "password": password}), None)
     form = urllib.parse.urlencode({"username": "ada", "password": password})
-    token = str(_post(server, "auth/token", form, None)["access_token"])
+    return password, str(_post(server, "auth/token", form, None)["access_token"])
+
+
+def log_in(server: Server) -> dict[str, str]:
+    """The header of each kind of credential that the service takes."""
+    password, token = register(server)
+    login = json.dumps({"username": "ada", "password": password})
+    with _request(server, "session", login, None) as response:
+        cookie = response.headers["Set-Cookie"].partition(";")[0]
+    key = _post(server, "api-keys", json.dumps({"name": "benchmark", "scopes": ["profile:read"]}), token)["key"]
+    return {
+        "access token": f"Authorization: Bearer {token}",
+        "cookie": f"Cookie: {cookie}",
+        "API key": f"X-API-Key: {key}",
+    }
+
+
+def seed(server: Server, database: str) -> str:
+    """One user with books, made through the API, among the books of others; returns the user's token."""
+    _, token = register(server)
     for number in range(BOOKS):
         book = {
             "title": f"The history of the harbour, volume {number}",
@@ -117,11 +142,15 @@ def _isbn(number: int) -> str:
 
 
 def _post(server: Server, path: str, body: str, token: str | None) -> dict[str, Any]:
+    with _request(server, path, body, token) as response:
+        return dict(json.load(response))
+
+
+def _request(server: Server, path: str, body: str, token: str | None) -> http.client.HTTPResponse:
     kind = "application/json" if body.startswith("{") else "application/x-www-form-urlencoded"
     headers = {"Content-Type": kind}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     url = f"http://127.0.0.1:{server.port}/api/v1/{path}"
     request = urllib.request.Request(url, body.encode(), headers)
-    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 (our own server)
-        return dict(json.load(response))
+    return cast("http.client.HTTPResponse", urllib.request.urlopen(request, timeout=30))  # noqa: S310 (our own server)
