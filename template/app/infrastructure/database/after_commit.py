@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 logger = structlog.get_logger()
 
 Callback = Callable[[], Awaitable[None]]
-_KEY = "after_commit"
+_COMMIT, _ROLLBACK = "after_commit", "after_rollback"
 
 
 def after_commit(session: AsyncSession, callback: Callback) -> None:
@@ -16,13 +16,30 @@ def after_commit(session: AsyncSession, callback: Callback) -> None:
     fails is logged and does not turn a committed request into an error; a crash in between loses
     it.
     """
-    session.info.setdefault(_KEY, []).append(callback)
+    session.info.setdefault(_COMMIT, []).append(callback)
+
+
+def after_rollback(session: AsyncSession, callback: Callback) -> None:
+    """Do something if the transaction is undone: record what was refused.
+
+    Only then is the lock free that a transaction of its own takes on SQLite. Like `after_commit`
+    in all else.
+    """
+    session.info.setdefault(_ROLLBACK, []).append(callback)
 
 
 async def run_after_commit(session: AsyncSession) -> None:
-    callbacks: list[Callback] = session.info.pop(_KEY, [])
+    await _run(session, _COMMIT)
+
+
+async def run_after_rollback(session: AsyncSession) -> None:
+    await _run(session, _ROLLBACK)
+
+
+async def _run(session: AsyncSession, key: str) -> None:
+    callbacks: list[Callback] = session.info.pop(key, [])
     for callback in callbacks:
         try:
             await callback()
         except Exception:
-            logger.exception("an after-commit callback failed")
+            logger.exception("a callback failed", kind=key)

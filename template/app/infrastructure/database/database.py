@@ -3,7 +3,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from .after_commit import run_after_commit
+from .after_commit import run_after_commit, run_after_rollback
 from .engine import open_engine
 from .settings import DatabaseSettings
 
@@ -24,10 +24,15 @@ class Database:
         """One unit of work: committed at the end, rolled back by an exception.
 
         A connection is taken at the first statement. What was registered with `after_commit` runs
-        once the commit has succeeded.
+        once the commit has succeeded, and what was with `after_rollback` once it is undone.
         """
-        async with self.write_sessions.begin() as session:
-            yield session
+        unit = self.write_sessions.begin()
+        try:
+            async with unit as session:
+                yield session
+        except Exception:
+            await run_after_rollback(unit.async_session)
+            raise
         await run_after_commit(session)
 
     @asynccontextmanager

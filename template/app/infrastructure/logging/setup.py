@@ -26,7 +26,7 @@ def configure_logging(settings: LogSettings, *, deployed: bool) -> None:
         # As plain text, for both: richer tracebacks print local variables, passwords too.
         structlog.processors.format_exc_info,
         redact,
-        _renderer(chosen),
+        *_rendering(chosen),
     ]
     # Our own lines do not go through `logging`, which would double what a line costs.
     structlog.configure(
@@ -66,7 +66,30 @@ def _number(settings: LogSettings) -> int:
     return logging.getLevelNamesMapping()[settings.level.upper()]
 
 
-def _renderer(chosen: LogFormat) -> Processor:
+def _rendering(chosen: LogFormat) -> list[Processor]:
     if chosen is LogFormat.JSON:
-        return structlog.processors.JSONRenderer()
-    return structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+        return [structlog.processors.JSONRenderer()]
+    return [_escape, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+
+
+def _escape(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Let no value forge a line or steer the terminal; JSON escapes by itself.
+
+    Messages and tracebacks keep their line breaks, for people to read.
+    """
+    several_lines = ("event", "exception")
+    return {
+        name: _printable(value, "\n" if name in several_lines else "")
+        for name, value in event.items()
+    }
+
+
+def _printable(value: object, allowed: str) -> object:
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(
+        character
+        if character.isprintable() or character in allowed
+        else character.encode("unicode_escape").decode()
+        for character in value
+    )

@@ -43,8 +43,9 @@ class OriginMiddleware:
         client, agent = scope.get("client"), header(scope, b"user-agent")
         token = _origin.set(
             Origin(
-                address=client[0][:ADDRESS_LENGTH] if client else None,
-                user_agent=_printable(agent) if agent else None,
+                # A trusted proxy passes on what it was told, which need not be an address.
+                address=printable(client[0], ADDRESS_LENGTH) if client else None,
+                user_agent=printable(agent.decode("latin-1"), USER_AGENT_LENGTH) if agent else None,
                 request_id=scope["state"].get("request_id"),
             )
         )
@@ -54,7 +55,6 @@ class OriginMiddleware:
             _origin.reset(token)
 
 
-def _printable(raw: bytes) -> str:
-    # It ends up in logs and tables: no control characters, nothing that cannot be stored.
-    text = raw.decode("latin-1")
-    return "".join(character for character in text if character.isprintable())[:USER_AGENT_LENGTH]
+def printable(text: str, length: int) -> str:
+    """What a stranger sent, fit for logs and tables: no control characters, no line breaks."""
+    return "".join(character for character in text if character.isprintable())[:length]

@@ -42,6 +42,15 @@ class LoginFlow:
             self.connection, user.id, is_superuser=user.is_superuser
         )
         if not scopes <= held:
+            async with database_of(self.connection).transaction() as session:
+                await events_of(self.connection).record(
+                    session,
+                    "unauthorized_access",
+                    user.id,
+                    actor_id=user.id,
+                    is_warning=True,
+                    reason="scope not held",
+                )
             raise InvalidScopeError
         return scopes
 

@@ -67,7 +67,11 @@ class AuthService:
                     await store_password_hash(session, user.id, better)
             else:
                 await self.events.record(
-                    session, "login_failure", user.id if user else None, is_warning=True
+                    session,
+                    "login_failure",
+                    user.id if user else None,
+                    is_warning=True,
+                    methods="pwd",
                 )
         if user is None or not is_right or not user.is_active:
             raise InvalidCredentialsError

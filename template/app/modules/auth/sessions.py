@@ -35,7 +35,7 @@ class LoginSessions:
         now, origin = datetime.now(UTC), current_origin()
         most = self.settings.sessions_per_user - 1
         surplus = (await self.sessions.live_of(login.user_id, now))[most:]
-        await self.sessions.revoke(now=now, only=[it.id for it in surplus])
+        await self._revoke(login.user_id, [it.id for it in surplus], actor_id=login.user_id)
         record = await self.sessions.add(
             LoginSession(
                 user_id=login.user_id,
@@ -78,11 +78,17 @@ class LoginSessions:
         """End every session of a user, or every other one."""
         await self._revoke(user_id, [it.id for it in await self.live_of(user_id) if it.id != but])
 
-    async def _revoke(self, user_id: UUID, session_ids: Sequence[UUID]) -> None:
+    async def _revoke(
+        self, user_id: UUID, session_ids: Sequence[UUID], *, actor_id: UUID | None = None
+    ) -> None:
         count = await self.sessions.revoke(now=datetime.now(UTC), only=session_ids)
         if count:
             await self.events.record(
-                self.sessions.session, "token_revoked", user_id, sessions=count
+                self.sessions.session,
+                "token_revoked",
+                user_id,
+                actor_id=actor_id,
+                sessions=count,
             )
 
     async def confirm(self, session_id: UUID, methods: frozenset[str]) -> None:
@@ -92,6 +98,12 @@ class LoginSessions:
             known = {*record.methods.split(), *methods}
             values = {"authenticated_at": datetime.now(UTC), "methods": " ".join(sorted(known))}
             await self.sessions.update(record, values)
+            await self.events.record(
+                self.sessions.session,
+                "login_confirmed",
+                record.user_id,
+                methods=" ".join(sorted(methods)),
+            )
 
 
 class SessionsPurge(Purge):

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from app.core.extensions import Extensions
 from app.core.openapi import OpenAPIExtension
 from app.infrastructure.database.session import database_of
-from app.infrastructure.security.context import current_origin
+from app.infrastructure.security.context import current_origin, printable
 from app.infrastructure.security.dependencies import events_of
 from app.modules.common.openapi import operations
 
@@ -22,6 +22,8 @@ from .permissions import Permission, Policy
 
 # The name under which FastAPI describes the bearer token.
 BEARER = "OAuth2PasswordBearer"
+# What is recorded of a path; ours are shorter.
+_PATH_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Authentication:
         What asks for no permission by name is for full logins alone.
         """
         if caller.scopes is not None and not (required and caller.scopes.issuperset(required)):
+            await self._record_refusal(connection, caller, required)
             raise InsufficientScopeError(required)
         if caller.user.is_superuser:
             return
@@ -106,15 +109,7 @@ class Authentication:
             for policy in self._policies:
                 missing -= set(await policy.granted(session, caller.user.id))
         if missing:
-            async with database_of(connection).transaction() as session:
-                await events_of(connection).record(
-                    session,
-                    "unauthorized_access",
-                    caller.user.id,
-                    is_warning=True,
-                    path=connection.url.path,
-                    required=" ".join(sorted(missing)),
-                )
+            await self._record_refusal(connection, caller, missing)
             raise InsufficientScopeError(required)
 
     async def held(
@@ -128,6 +123,23 @@ class Authentication:
             for policy in self._policies:
                 held.update(await policy.granted(session, user_id))
         return frozenset(held & self.permissions.keys())
+
+    async def _record_refusal(
+        self, connection: HTTPConnection, caller: Caller, missing: Collection[str]
+    ) -> None:
+        scope = connection.scope
+        async with database_of(connection).transaction() as session:
+            await events_of(connection).record(
+                session,
+                "unauthorized_access",
+                caller.user.id,
+                is_warning=True,
+                credential=caller.credential,
+                # A WebSocket's handshake is a GET.
+                method=scope.get("method", "GET"),
+                path=printable(scope["path"], _PATH_LENGTH),
+                required=" ".join(sorted(missing)),
+            )
 
     def is_recent(self, caller: Caller) -> bool:
         """Whether the person proved who they are a short while ago."""

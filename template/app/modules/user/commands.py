@@ -50,11 +50,14 @@ def create_superuser(
 
     async def create(state: State) -> str:
         async with state["database"].transaction() as session:
-            users = UserCRUD(session)
+            users, events = UserCRUD(session), state["events"]
             if (user := await users.get_for_login(data.email)) is not None:
-                await users.update(user, {"is_superuser": True, "is_active": True})
+                if not (user.is_superuser and user.is_active):
+                    await users.update(user, {"is_superuser": True, "is_active": True})
+                    await events.record(session, "superuser_made", user.id)
                 return f"{user.username} is a superuser; the password was left as it is."
-            await _service(state, users).create(data, is_superuser=True)
+            user = await _service(state, users).create(data, is_superuser=True)
+            await events.record(session, "superuser_made", user.id)
             return f"{data.username} is registered as a superuser."
 
     typer.echo(cast("CommandRunner", context.obj).run(create))

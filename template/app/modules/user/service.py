@@ -1,6 +1,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.extensions import Extensions
+from app.infrastructure.database.after_commit import after_rollback
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.errors import translate_violations
 from app.infrastructure.security.context import current_origin
@@ -76,6 +78,10 @@ class PasswordCheck:
             user = await UserCRUD(session).get_with_password(user_id)
         hashed = user.hashed_password if user else None
         if given is None or not (await self.passwords.verify(given, hashed))[0]:
+            async with self.database.transaction() as session:
+                await self.throttle.events.record(
+                    session, "password_refused", user_id, is_warning=True
+                )
             raise WrongPasswordError
         await self.throttle.give_back(limit, str(user_id))
 
@@ -201,12 +207,22 @@ class UserService(UserReader):
 
     async def require_rank(self, by: CurrentUser, user: User) -> None:
         """Raises `OutrankedError` unless `user` is below the one who manages them."""
+        if not await self._is_above(by, user):
+            after_rollback(self.users.session, partial(self._record_refusal, user.id))
+            raise OutrankedError
+
+    async def _is_above(self, by: CurrentUser, user: User) -> bool:
         if by.id == user.id:
-            raise OutrankedError
+            return False
         if by.is_superuser:
-            return
-        if user.is_superuser or await self._rank(user.id) >= await self._rank(by.id):
-            raise OutrankedError
+            return True
+        return not user.is_superuser and await self._rank(user.id) < await self._rank(by.id)
+
+    async def _record_refusal(self, user_id: UUID) -> None:
+        async with self.check.database.transaction() as session:
+            await self.events.record(
+                session, "unauthorized_access", user_id, is_warning=True, reason="outranked"
+            )
 
     async def _rank(self, user_id: UUID) -> int:
         ranks = [await policy.rank(self.users.session, user_id) for policy in self.policies]
@@ -219,6 +235,7 @@ class UserService(UserReader):
         others = {
             data.name: await data.export(self.users.session, user_id) for data in self.personal_data
         }
+        await self.events.record(self.users.session, "personal_data_exported", user_id)
         return {"account": account, **others}
 
 
