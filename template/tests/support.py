@@ -4,10 +4,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.bootstrap.factory import create_app
 from app.bootstrap.settings import Settings
@@ -30,14 +29,20 @@ class FixedSettings(Settings):
 
 
 def client_of(
-    app: FastAPI, state: Mapping[str, Any], *, base_url: str = "http://test"
+    app: ASGIApp,
+    state: Mapping[str, Any],
+    *,
+    base_url: str = "http://test",
+    client: tuple[str, int] = ("127.0.0.1", 123),
 ) -> AsyncClient:
+    """`client` is the network address that it calls from."""
+
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = dict(state)
         await app(scope, receive, send)
 
     # What the service raises is answered by the service, as behind a real server.
-    transport = ASGITransport(app=with_state, raise_app_exceptions=False)
+    transport = ASGITransport(app=with_state, raise_app_exceptions=False, client=client)
     return AsyncClient(transport=transport, base_url=f"{base_url}{API_PREFIX}/")
 
 

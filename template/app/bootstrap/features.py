@@ -70,7 +70,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         cookie_session.feature(settings.session),
         # {% endif %}
         # {% if email %}
-        account_email.feature(),
+        account_email.feature(settings.account_email),
         # {% endif %}
         # {% if oauth %}
         oauth.feature(settings.oauth),

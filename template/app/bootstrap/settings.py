@@ -24,6 +24,9 @@ from app.infrastructure.logging.settings import LogSettings
 # {% if auth %}
 from app.infrastructure.security.settings import AuthSettings, SecretSettings
 # {% endif %}
+# {% if email %}
+from app.modules.account_email.settings import AccountEmailSettings
+# {% endif %}
 # {% if api_keys %}
 from app.modules.api_key.settings import ApiKeySettings
 # {% endif %}
@@ -70,6 +73,9 @@ class Settings(CustomSettings):
     environment: Environment = Environment.DEVELOPMENT
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
 
+    # {% if email %}
+    account_email: AccountEmailSettings = AccountEmailSettings()
+    # {% endif %}
     # {% if api_keys %}
     api_key: ApiKeySettings = ApiKeySettings()
     # {% endif %}

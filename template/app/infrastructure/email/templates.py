@@ -34,6 +34,7 @@ class EmailTemplates:
     """Turns texts into mails that look alike, with the service's name on them."""
 
     def __init__(self, *, title: str, link_url: str) -> None:
+        self.title = title
         self._link_url = link_url
         self._jinja = Environment(
             loader=FileSystemLoader(_FOLDER),

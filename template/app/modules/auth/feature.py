@@ -1,6 +1,7 @@
 from app.core.feature import Feature
 
 from .commands import commands
+from .notices import PASSWORD_CHANGED, SESSION_STOLEN
 from .routes import key_router, router, user_router
 from .sessions import SessionsData, SessionsPurge
 from .tokens import BearerAuthenticator, TokenGrant
@@ -12,5 +13,12 @@ def feature() -> Feature:
         routers=(router, user_router),
         root_routers=(key_router,),
         commands={"auth": commands},
-        extensions=(BearerAuthenticator(), TokenGrant(), SessionsPurge(), SessionsData()),
+        extensions=(
+            BearerAuthenticator(),
+            TokenGrant(),
+            SessionsPurge(),
+            SessionsData(),
+            PASSWORD_CHANGED,
+            SESSION_STOLEN,
+        ),
     )

@@ -153,10 +153,13 @@ class UserService(UserReader):
             # Whoever holds a stolen session must not take the account over through its mailbox.
             given = data.current_password
             await self.check.confirm(user_id, given if isinstance(given, SecretStr) else None)
+            for change in self.email_changes:
+                await change.admit(self.check.throttle, user_id, data.email)
         user = await self.get(user_id)
         if isinstance(data.email, str) and data.email != email:
             for change in self.email_changes:
                 await change.request(self.users.session, user, data.email)
+                await self.events.record(self.users.session, "email_change_requested", user_id)
             if not self.email_changes:
                 changes |= {"email": data.email, "email_verified": False}
                 await self.events.record(self.users.session, "email_changed", user_id)

@@ -1,9 +1,18 @@
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
 import pytest
-from httpx2 import AsyncClient
+from fastapi import FastAPI
+from httpx2 import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.extensions import Extensions
+from app.modules.throttle.service import Throttle
+from app.modules.user.accounts import EmailChange
 from app.modules.user.models import User
-from tests.fixtures.auth import ADA, PASSWORD, create_user
+from tests.fixtures.auth import ADA, PASSWORD, create_user, log_in
+from tests.support import client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -103,20 +112,6 @@ class TestUpdateOwnAccount:
 
         assert response.status_code == 422
 
-    async def test_a_new_email_is_not_verified(
-        self, user_client: AsyncClient, user: User, session: AsyncSession
-    ) -> None:
-        user.email_verified = True
-        await session.commit()
-
-        response = await user_client.patch(
-            "users/me", json={"email": "New@Example.com", "current_password": PASSWORD}
-        )
-
-        assert response.status_code == 200, response.text
-        assert response.json()["email"] == "new@example.com"
-        assert response.json()["email_verified"] is False
-
     async def test_the_same_email_needs_no_password(
         self, user_client: AsyncClient, user: User
     ) -> None:
@@ -143,6 +138,64 @@ class TestUpdateOwnAccount:
         response = await user_client.patch("users/me", json={"name": "After"})
 
         assert not response.json()["updated_at"].startswith("2020")
+
+
+class Asking(EmailChange):
+    """Takes a change over, and only notes it."""
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+
+    async def admit(self, throttle: Throttle, user_id: UUID, email: str) -> None:  # noqa: ARG002
+        self.noted.append(f"may it be {email}?")
+
+    async def request(self, session: AsyncSession, user: User, email: str) -> None:
+        assert session.in_transaction()
+        self.noted.append(f"{user.email} is to be {email}")
+
+
+class TestChangeOfEmail:
+    """`EmailChange` decides, and who is switched on must not matter here."""
+
+    @pytest.fixture
+    async def change(
+        self, app: FastAPI, state: dict[str, Any], user: User, session: AsyncSession
+    ) -> Callable[..., Awaitable[Response]]:
+        user.email_verified = True
+        await session.commit()
+
+        async def change(*offered: EmailChange) -> Response:
+            async with client_of(app, state | {"extensions": Extensions(offered)}) as client:
+                await log_in(client, state, user)
+                return await client.patch(
+                    "users/me", json={"email": "New@Example.com", "current_password": PASSWORD}
+                )
+
+        return change
+
+    async def test_counts_at_once_and_is_not_verified(
+        self, change: Callable[..., Awaitable[Response]]
+    ) -> None:
+        response = await change()
+
+        assert response.status_code == 200, response.text
+        assert response.json()["email"] == "new@example.com"
+        assert response.json()["email_verified"] is False
+
+    async def test_may_be_taken_over(
+        self, change: Callable[..., Awaitable[Response]], user: User
+    ) -> None:
+        asking = Asking()
+
+        response = await change(asking)
+
+        assert response.status_code == 200, response.text
+        assert response.json()["email"] == user.email
+        assert response.json()["email_verified"] is True
+        assert asking.noted == [
+            "may it be new@example.com?",
+            f"{user.email} is to be new@example.com",
+        ]
 
 
 class TestDeleteOwnAccount:
