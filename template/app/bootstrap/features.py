@@ -67,7 +67,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         auth.feature(),
         # {% endif %}
         # {% if sessions %}
-        cookie_session.feature(settings.session),
+        cookie_session.feature(settings.session, settings.cors),
         # {% endif %}
         # {% if email %}
         account_email.feature(settings.account_email),

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import Response
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from app.core.extensions import Extensions
@@ -15,8 +16,9 @@ from app.modules.user.dependencies import authentication_of
 from app.modules.user.models import User
 
 from .errors import InvalidScopeError
+from .models import LoginSession
 from .sessions import LoginSessions
-from .steps import Grant, Login, LoginStep
+from .steps import Grant, Login, LoginStep, SessionRenewal
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,23 @@ class LoginFlow:
             login_session = await sessions.open(login)
             return await grant.issue(self.connection, response, session, login_session)
 
-    async def confirm(self, login: Login, session_id: UUID) -> None:
+    async def confirm(self, login: Login, session_id: UUID, response: Response) -> None:
         """Let a session that is open already count as a recent login; the same steps."""
         async with database_of(self.connection).transaction() as session:
             for step in self._extensions.of(LoginStep):
                 await step.check(session, login)
             sessions = LoginSessions(session, events_of(self.connection), self._settings)
-            await sessions.confirm(session_id, login.methods)
+            if (record := await sessions.get(session_id)) is not None:
+                await sessions.confirm(record, login.methods)
+                await self._renew(response, session, record)
+
+    async def renew(self, session_id: UUID, response: Response) -> None:
+        """Replace what the client of a session holds, for whoever else may hold it too."""
+        async with database_of(self.connection).transaction() as session:
+            sessions = LoginSessions(session, events_of(self.connection), self._settings)
+            if (record := await sessions.get(session_id)) is not None:
+                await self._renew(response, session, record)
+
+    async def _renew(self, response: Response, session: AsyncSession, record: LoginSession) -> None:
+        for renewal in self._extensions.of(SessionRenewal):
+            await renewal.renew(self.connection, response, session, record)

@@ -128,13 +128,17 @@ async def revoke_own_session(
     responses=raises(*_GUARDED, WrongPasswordError, TooManyAttemptsError),
 )
 async def confirm_login(
-    flow: LoginFlowDep, check: PasswordCheckDep, caller: CallerDep, data: ConfirmRequest
+    flow: LoginFlowDep,
+    check: PasswordCheckDep,
+    caller: CallerDep,
+    data: ConfirmRequest,
+    response: Response,
 ) -> None:
     """Prove again who you are, for what asks for a recent login."""
     await check.confirm(caller.user.id, data.current_password)
     if caller.session_id is not None:
         login = Login(user_id=caller.user.id, methods=frozenset({"pwd"}))
-        await flow.confirm(login, caller.session_id)
+        await flow.confirm(login, caller.session_id, response)
 
 
 @router.post(
@@ -143,12 +147,18 @@ async def confirm_login(
     responses=raises(*_GUARDED, WrongPasswordError, WeakPasswordError, TooManyAttemptsError),
 )
 async def change_own_password(
-    auth: AuthServiceDep, caller: CallerDep, data: PasswordChange
+    auth: AuthServiceDep,
+    flow: LoginFlowDep,
+    caller: CallerDep,
+    data: PasswordChange,
+    response: Response,
 ) -> None:
     """Change your password. All your other logins end."""
     await auth.change_password(
         caller.user.id, data.current_password, data.new_password, keep=caller.session_id
     )
+    if caller.session_id is not None:
+        await flow.renew(caller.session_id, response)
 
 
 @user_router.post(

@@ -91,19 +91,20 @@ class LoginSessions:
                 sessions=count,
             )
 
-    async def confirm(self, session_id: UUID, methods: frozenset[str]) -> None:
+    async def get(self, session_id: UUID) -> LoginSession | None:
+        return await self.sessions.get(session_id)
+
+    async def confirm(self, record: LoginSession, methods: frozenset[str]) -> None:
         """Note that the person has just proved again who they are."""
-        record = await self.sessions.get(session_id)
-        if record is not None:
-            known = {*record.methods.split(), *methods}
-            values = {"authenticated_at": datetime.now(UTC), "methods": " ".join(sorted(known))}
-            await self.sessions.update(record, values)
-            await self.events.record(
-                self.sessions.session,
-                "login_confirmed",
-                record.user_id,
-                methods=" ".join(sorted(methods)),
-            )
+        known = {*record.methods.split(), *methods}
+        values = {"authenticated_at": datetime.now(UTC), "methods": " ".join(sorted(known))}
+        await self.sessions.update(record, values)
+        await self.events.record(
+            self.sessions.session,
+            "login_confirmed",
+            record.user_id,
+            methods=" ".join(sorted(methods)),
+        )
 
 
 class SessionsPurge(Purge):

@@ -51,3 +51,20 @@ class Grant(ABC):
         login_session: LoginSession,
     ) -> BaseModel:
         """In the transaction that opens the session; cookies go into `response`."""
+
+
+class SessionRenewal(ABC):
+    """Replaces what a client holds of a session; an entry of `Feature.extensions`.
+
+    Asked to when the person has proved again who they are or has changed the password.
+    """
+
+    @abstractmethod
+    async def renew(
+        self,
+        connection: HTTPConnection,
+        response: Response,
+        session: AsyncSession,
+        login_session: LoginSession,
+    ) -> None:
+        """Called for every `kind` of session."""
