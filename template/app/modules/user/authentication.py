@@ -51,6 +51,8 @@ class Authenticator(ABC):
     """Its OpenAPI security scheme; absent for the bearer token, which FastAPI describes."""
     is_ambient: ClassVar[bool] = False
     """Whether browsers send it by themselves. It then counts only if no other one was sent."""
+    is_limited: ClassVar[bool] = False
+    """Whether it never is a full login, so that only routes that ask for permissions take it."""
 
     @abstractmethod
     def presented(self, connection: HTTPConnection) -> str | None:
@@ -160,4 +162,8 @@ class SecuritySchemes(OpenAPIExtension):
         for operation in operations(document):
             accepted = operation.get("security", [])
             if scopes := [entry[BEARER] for entry in accepted if BEARER in entry]:
-                accepted += [{item.scheme_name: scopes[0]} for item in others]
+                accepted += [
+                    {item.scheme_name: scopes[0]}
+                    for item in others
+                    if scopes[0] or not item.is_limited
+                ]

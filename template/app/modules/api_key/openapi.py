@@ -1,0 +1,14 @@
+from typing import Any
+
+from app.core.extensions import Extensions
+from app.core.openapi import OpenAPIExtension
+from app.modules.user.permissions import Permission
+
+
+class KnownScopes(OpenAPIExtension):
+    """Lists what a key can be limited to, so that nobody has to guess the names."""
+
+    def extend(self, document: dict[str, Any], extensions: Extensions) -> None:
+        names = sorted(permission.name for permission in extensions.of(Permission))
+        schema = document["components"]["schemas"]["ApiKeyCreate"]
+        schema["properties"]["scopes"]["items"]["enum"] = names
