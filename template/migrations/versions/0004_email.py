@@ -7,7 +7,7 @@ from alembic import op
 
 revision: str = "0004_email"
 # {% if false %}
-down_revision: str | None = "0002_example"
+down_revision: str | None = "0003_sessions"
 # {% endif %}
 # {% set before = migration_order[: migration_order.index("0004_email")] %}
 # {% print 'down_revision: str | None = ' ~ ((before | last | tojson) if before else 'None') ~ '\n' %}

@@ -7,7 +7,7 @@ from alembic import op
 
 revision: str = "0009_audit"
 # {% if false %}
-down_revision: str | None = "0002_example"
+down_revision: str | None = "0008_api_keys"
 # {% endif %}
 # {% set before = migration_order[: migration_order.index("0009_audit")] %}
 # {% print 'down_revision: str | None = ' ~ ((before | last | tojson) if before else 'None') ~ '\n' %}
