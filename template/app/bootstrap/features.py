@@ -76,7 +76,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         oauth.feature(settings.oauth),
         # {% endif %}
         # {% if two_factor %}
-        two_factor.feature(settings.two_factor),
+        two_factor.feature(settings.two_factor, settings.secret, title=TITLE),
         # {% endif %}
         # {% if rbac %}
         role.feature(),

@@ -32,7 +32,8 @@ class SecretSettings(SettingsGroup):
     previous_keys: Annotated[tuple[_Key, ...], NoDecode, BeforeValidator(split_commas)] = ()
     """Former values of `key`, newest first, whose signatures still count.
 
-    Take one out once the longest of what it signed has run out: an access token's lifetime.
+    Take one out once the longest of what it signed has run out, an access token's lifetime, and
+    what it encrypted is encrypted anew.
     """
 
     def refusals(self) -> list[str]:

@@ -1,4 +1,5 @@
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
@@ -8,6 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
+from app.core.errors import ForbiddenError, UnauthenticatedError
 from app.core.extensions import Extensions
 from app.infrastructure.database.session import database_of
 from app.infrastructure.security.dependencies import events_of
@@ -62,18 +64,14 @@ class LoginFlow:
         Returns the body that the grant's `schema` describes. Raises what a `LoginStep` asks for.
         """
         grant = next(it for it in self._extensions.of(Grant) if it.name == login.grant)
-        async with database_of(self.connection).transaction() as session:
-            for step in self._extensions.of(LoginStep):
-                await step.check(session, login)
+        async with self._past_steps(login) as session:
             sessions = LoginSessions(session, events_of(self.connection), self._settings)
             login_session = await sessions.open(login)
             return await grant.issue(self.connection, response, session, login_session)
 
     async def confirm(self, login: Login, session_id: UUID, response: Response) -> None:
         """Let a session that is open already count as a recent login; the same steps."""
-        async with database_of(self.connection).transaction() as session:
-            for step in self._extensions.of(LoginStep):
-                await step.check(session, login)
+        async with self._past_steps(login) as session:
             sessions = LoginSessions(session, events_of(self.connection), self._settings)
             if (record := await sessions.get(session_id)) is not None:
                 await sessions.confirm(record, login.methods)
@@ -89,3 +87,22 @@ class LoginFlow:
     async def _renew(self, response: Response, session: AsyncSession, record: LoginSession) -> None:
         for renewal in self._extensions.of(SessionRenewal):
             await renewal.renew(self.connection, response, session, record)
+
+    @asynccontextmanager
+    async def _past_steps(self, login: Login) -> AsyncGenerator[AsyncSession]:
+        """The transaction in which every step has been taken."""
+        database, events = database_of(self.connection), events_of(self.connection)
+        try:
+            async with database.transaction() as session:
+                for step in self._extensions.of(LoginStep):
+                    await step.check(session, login)
+                yield session
+        except (UnauthenticatedError, ForbiddenError) as exc:
+            # Whoever comes this far knows the password, say: worth a trace, and the refusal has
+            # rolled back everything else.
+            async with database.transaction() as session:
+                methods = " ".join(sorted(login.methods))
+                await events.record(
+                    session, "login_halted", login.user_id, reason=exc.code, methods=methods
+                )
+            raise

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
+from app.core.errors import ForbiddenError
 from app.core.extensions import Extensions
 from app.core.openapi import OpenAPIExtension
 from app.infrastructure.database.session import database_of
@@ -18,7 +19,7 @@ from app.modules.common.openapi import operations
 
 from .errors import InsufficientScopeError, NotAuthenticatedError
 from .models import CurrentUser
-from .permissions import Permission, Policy
+from .permissions import Condition, Permission, Policy
 
 # The name under which FastAPI describes the bearer token.
 BEARER = "OAuth2PasswordBearer"
@@ -67,6 +68,7 @@ class Authentication:
     def __init__(self, extensions: Extensions, *, recent_seconds: int) -> None:
         self._authenticators = extensions.of(Authenticator)
         self._policies = extensions.of(Policy)
+        self._conditions = extensions.of(Condition)
         self.permissions = {permission.name: permission for permission in extensions.of(Permission)}
         self._recent_seconds = recent_seconds
 
@@ -97,22 +99,27 @@ class Authentication:
     ) -> None:
         """Raises `InsufficientScopeError` unless the credential and the account allow it.
 
-        What asks for no permission by name is for full logins alone.
+        What asks for no permission by name is for full logins alone. Raises what a `Condition`
+        asks for.
         """
         if caller.scopes is not None and not (required and caller.scopes.issuperset(required)):
             await self._record_refusal(connection, caller, required)
             raise InsufficientScopeError(required)
-        if caller.user.is_superuser:
+        special = {name for name in required if not self.permissions[name].is_general}
+        if not special:
             return
-        missing = {name for name in required if not self.permissions[name].is_general}
-        if not missing:
-            return
-        async with database_of(connection).reading() as session:
-            for policy in self._policies:
-                missing -= set(await policy.granted(session, caller.user.id))
-        if missing:
-            await self._record_refusal(connection, caller, missing)
-            raise InsufficientScopeError(required)
+        missing: set[str] = set() if caller.user.is_superuser else special
+        try:
+            async with database_of(connection).reading() as session:
+                for policy in self._policies if missing else ():
+                    missing -= set(await policy.granted(session, caller.user.id))
+                if missing:
+                    raise InsufficientScopeError(required)
+                for condition in self._conditions:
+                    await condition.check(session, caller.user.id)
+        except ForbiddenError:
+            await self._record_refusal(connection, caller, missing or special)
+            raise
 
     async def held(
         self, connection: HTTPConnection, user_id: UUID, *, is_superuser: bool

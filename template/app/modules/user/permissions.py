@@ -33,6 +33,17 @@ class Policy(ABC):
         """Who manages accounts may do so with those of a lower rank; 0 is the lowest."""
 
 
+class Condition(ABC):
+    """Asked before a permission that is not general is used; an entry of `Feature.extensions`.
+
+    It holds for superusers too, and whatever the credential.
+    """
+
+    @abstractmethod
+    async def check(self, session: AsyncSession, user_id: UUID) -> None:
+        """Raise the `ForbiddenError` that says what is missing."""
+
+
 READ_PROFILE = Permission("profile:read", "Read your own account")
 WRITE_PROFILE = Permission("profile:write", "Change your own account")
 READ_USERS = Permission("users:read", "Read all accounts", is_general=False)

@@ -1,0 +1,5 @@
+from app.modules.user.permissions import Permission
+
+RESET_TWO_FACTOR = Permission(
+    "two_factor:reset", "Take the second factor off an account", is_general=False
+)
