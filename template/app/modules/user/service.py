@@ -121,9 +121,7 @@ class UserService(UserReader):
         settings = self.check.settings
         if not settings.registration_enabled:
             raise RegistrationClosedError
-        limit = Limit(
-            name="registration", most=settings.registrations_per_address, window_seconds=3600
-        )
+        limit = registration_limit(settings)
         await self.check.throttle.take(limit, current_origin().address or "")
         return await self.create(data)
 
@@ -139,12 +137,7 @@ class UserService(UserReader):
 
     async def add(self, account: UserCreateInternal) -> User:
         """Store an account whose password, if it has one, is hashed already."""
-        with _taken():
-            user = await self.users.add(User(**account.model_dump()))
-        await self.events.record(
-            self.users.session, "account_registered", user.id, actor_id=user.id
-        )
-        return user
+        return await add_account(self.users.session, self.events, account)
 
     async def update(self, user_id: UUID, data: UserUpdate, *, email: str) -> User:
         """`email` is the present address: another one takes the `current_password`."""
@@ -240,6 +233,21 @@ class UserService(UserReader):
         }
         await self.events.record(self.users.session, "personal_data_exported", user_id)
         return {"account": account, **others}
+
+
+async def add_account(
+    session: AsyncSession, events: SecurityEvents, account: UserCreateInternal
+) -> User:
+    """Raises `EmailTakenError` and `UsernameTakenError`."""
+    with _taken():
+        user = await UserCRUD(session).add(User(**account.model_dump()))
+    await events.record(session, "account_registered", user.id, actor_id=user.id)
+    return user
+
+
+def registration_limit(settings: AuthSettings) -> Limit:
+    """New accounts from one network address, however they are made."""
+    return Limit(name="registration", most=settings.registrations_per_address, window_seconds=3600)
 
 
 async def find_for_login(session: AsyncSession, identifier: str) -> User | None:
