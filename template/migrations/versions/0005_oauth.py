@@ -7,7 +7,7 @@ from alembic import op
 
 revision: str = "0005_oauth"
 # {% if false %}
-down_revision: str | None = "0002_example"
+down_revision: str | None = "0004_email"
 # {% endif %}
 # {% set before = migration_order[: migration_order.index("0005_oauth")] %}
 # {% print 'down_revision: str | None = ' ~ ((before | last | tojson) if before else 'None') ~ '\n' %}

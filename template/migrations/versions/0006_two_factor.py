@@ -7,7 +7,7 @@ from alembic import op
 
 revision: str = "0006_two_factor"
 # {% if false %}
-down_revision: str | None = "0004_email"
+down_revision: str | None = "0005_oauth"
 # {% endif %}
 # {% set before = migration_order[: migration_order.index("0006_two_factor")] %}
 # {% print 'down_revision: str | None = ' ~ ((before | last | tojson) if before else 'None') ~ '\n' %}

@@ -352,7 +352,7 @@ class TestOrigin:
             scope["client"] = client
             await app(scope, receive, send)
 
-        async with client_of(behind_a_proxy, state) as visitor:  # type: ignore[arg-type]
+        async with client_of(behind_a_proxy, state) as visitor:
             await enter(visitor, user)
 
         assert (await the_one(session, "login_success")).address == kept
