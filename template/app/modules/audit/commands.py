@@ -53,8 +53,8 @@ def export(
     """Print events as JSON, one a line, oldest first.
 
     To go on later, begin some minutes before the last one: an event that was still being stored
-    then may be older. The ids show which ones came twice. LOG_LEVEL=error keeps the log's lines out.
-    This is not recorded, as whoever may run commands can read the database anyway.
+    then may be older. The ids show which ones came twice. LOG_LEVEL=error keeps lines of the log
+    out. This is not recorded: whoever may run commands can read the database anyway.
     """
 
     async def run(state: State) -> None:

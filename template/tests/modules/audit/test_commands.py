@@ -1,5 +1,5 @@
 import json
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,28 +7,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 from typer.testing import CliRunner, Result
 
-from app.bootstrap.settings import Settings
 from app.cli import Runner
 from app.core.feature import State
-from app.infrastructure.database.base import Base
 from app.modules.audit import crud
 from app.modules.audit.commands import commands
 
 from .samples import create_event, stored
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def runner(settings: Settings) -> Generator[Runner]:
-    runner = Runner(settings)
-    yield runner
-
-    async def clear(session: AsyncSession) -> None:
-        for table in reversed(Base.metadata.sorted_tables):
-            await session.execute(table.delete())
-
-    in_session(runner, clear)
 
 
 def in_session(runner: Runner, job: Callable[[AsyncSession], Awaitable[Any]]) -> Any:  # noqa: ANN401

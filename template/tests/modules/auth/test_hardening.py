@@ -227,4 +227,8 @@ class TestAnswers:
         await fail(client, "somebody typed a password here", 1)
 
         (event,) = witness.events
-        assert (event.name, event.target_id, dict(event.details)) == ("login_failure", None, {})
+        assert (event.name, event.target_id, dict(event.details)) == (
+            "login_failure",
+            None,
+            {"methods": "pwd"},
+        )

@@ -159,6 +159,8 @@ class TestPermissions:
         assert witness.names == ["unauthorized_access"]
         assert witness.events[0].actor_id == user.id
         assert dict(witness.events[0].details) == {
+            "credential": "OAuth2PasswordBearer",
+            "method": "GET",
             "path": "/api/v1/tea/serve",
             "required": "tea:serve",
         }

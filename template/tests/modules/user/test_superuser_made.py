@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -7,26 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from app.bootstrap.settings import Settings
 from app.cli import Runner
 from app.core.feature import State
-from app.infrastructure.database.base import Base
 from app.modules.user.commands import commands
 from app.modules.user.models import User
 
 Job = Callable[[AsyncSession], Awaitable[Any]]
-
-
-@pytest.fixture
-def runner(settings: Settings) -> Generator[Runner]:
-    runner = Runner(settings)
-    yield runner
-
-    async def clear(session: AsyncSession) -> None:
-        for table in reversed(Base.metadata.sorted_tables):
-            await session.execute(table.delete())
-
-    in_transaction(runner, clear)
 
 
 def in_transaction(runner: Runner, job: Job) -> None:
