@@ -107,9 +107,9 @@ async def unlink_account(
     responses=raises(*_GUARDED, RecentLoginRequiredError, *_BEGINNING),
 )
 async def begin_linking(
+    caller: RecentCallerDep,
     flow: OAuthFlowDep,
     cookie: LoginCookieDep,
-    caller: RecentCallerDep,
     response: Response,
     next_path: Annotated[LocalPath | None, Query(alias="next")] = None,
 ) -> LinkBegun:

@@ -198,8 +198,8 @@ class TestActivate:
         with Events() as events:
             phone = await Phone.set_up(user_client, user, clock)
 
-        assert events.names == ["two_factor_enabled"]
-        assert events.all[0]["target_id"] == str(user.id)
+        assert events.names == ["login_confirmed", "two_factor_enabled"]
+        assert {event["target_id"] for event in events.all} == {str(user.id)}
         for secret in (phone.secret, phone.code(), *phone.recovery_codes):
             assert secret not in events.text
 
