@@ -1,5 +1,5 @@
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -42,6 +42,11 @@ class Condition(ABC):
     @abstractmethod
     async def check(self, session: AsyncSession, user_id: UUID) -> None:
         """Raise the `ForbiddenError` that says what is missing."""
+
+
+async def rank_of(session: AsyncSession, policies: Iterable[Policy], user_id: UUID) -> int:
+    """The highest that a policy gives the account. Superusers stand above every rank."""
+    return max([await policy.rank(session, user_id) for policy in policies], default=0)
 
 
 READ_PROFILE = Permission("profile:read", "Read your own account")

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import JsonValue, SecretStr
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.extensions import Extensions
@@ -32,7 +32,7 @@ from .errors import (
 )
 from .models import CurrentUser, User
 from .passwords import check_password
-from .permissions import Policy
+from .permissions import Policy, rank_of
 from .privacy import PersonalData
 from .schemas import (
     UserAdminRead,
@@ -96,8 +96,11 @@ class UserReader:
             raise UserNotFoundError(user_id)
         return user
 
-    async def page(self, query: PageQuery, search: str | None) -> tuple[Sequence[User], int]:
-        statement = self.users.search(self.users.select(), search)
+    async def page(
+        self, query: PageQuery, search: str | None, *criteria: ColumnElement[bool]
+    ) -> tuple[Sequence[User], int]:
+        """Newest first; `criteria` are what another module narrows the list by."""
+        statement = self.users.search(self.users.select().where(*criteria), search)
         return await self.users.page(statement, limit=query.items_per_page, offset=query.offset)
 
 
@@ -212,17 +215,15 @@ class UserService(UserReader):
             return False
         if by.is_superuser:
             return True
-        return not user.is_superuser and await self._rank(user.id) < await self._rank(by.id)
+        session = self.users.session
+        own = await rank_of(session, self.policies, by.id)
+        return not user.is_superuser and await rank_of(session, self.policies, user.id) < own
 
     async def _record_refusal(self, user_id: UUID) -> None:
         async with self.check.database.transaction() as session:
             await self.events.record(
                 session, "unauthorized_access", user_id, is_warning=True, reason="outranked"
             )
-
-    async def _rank(self, user_id: UUID) -> int:
-        ranks = [await policy.rank(self.users.session, user_id) for policy in self.policies]
-        return max(ranks, default=0)
 
     async def export(self, user_id: UUID) -> Mapping[str, JsonValue]:
         """A copy of everything that is stored about a person, by feature."""
