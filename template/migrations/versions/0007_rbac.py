@@ -7,7 +7,7 @@ from alembic import op
 
 revision: str = "0007_rbac"
 # {% if false %}
-down_revision: str | None = "0002_example"
+down_revision: str | None = "0006_two_factor"
 # {% endif %}
 # {% set before = migration_order[: migration_order.index("0007_rbac")] %}
 # {% print 'down_revision: str | None = ' ~ ((before | last | tojson) if before else 'None') ~ '\n' %}

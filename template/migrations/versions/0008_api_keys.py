@@ -7,7 +7,7 @@ from alembic import op
 
 revision: str = "0008_api_keys"
 # {% if false %}
-down_revision: str | None = "0006_two_factor"
+down_revision: str | None = "0007_rbac"
 # {% endif %}
 # {% set before = migration_order[: migration_order.index("0008_api_keys")] %}
 # {% print 'down_revision: str | None = ' ~ ((before | last | tojson) if before else 'None') ~ '\n' %}

@@ -164,12 +164,17 @@ async def change_own_password(
 @user_router.post(
     "/{user_id:uuid}/unlock",
     status_code=HTTPStatus.NO_CONTENT,
-    dependencies=[requires(MANAGE_USERS)],
-    responses=raises(*_GUARDED, UserNotFoundError),
+    responses=raises(*_GUARDED, UserNotFoundError, OutrankedError),
 )
-async def unlock_user(auth: AuthServiceDep, user_id: UUID) -> None:
-    """Let an account log in again that too many failures have locked."""
-    await auth.unlock(user_id)
+async def unlock_user(
+    caller: Annotated[CurrentUser, requires(MANAGE_USERS)],
+    users: UserServiceDep,
+    auth: AuthServiceDep,
+    user_id: UUID,
+) -> None:
+    """Let an account below yours log in again that too many failures have locked."""
+    user = await users.get_managed(user_id, by=caller)
+    await auth.unlock(users.users.session, user.id)
 
 
 @user_router.delete(

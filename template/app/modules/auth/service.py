@@ -108,13 +108,10 @@ class AuthService:
         await forget_attempts(session, account_limit(self.settings), str(user_id))
         await self.events.record(session, "password_changed", user_id)
 
-    async def unlock(self, user_id: UUID) -> None:
+    async def unlock(self, session: AsyncSession, user_id: UUID) -> None:
         """Forget the failed logins of an account."""
-        async with self.database.transaction() as session:
-            if await find_user(session, user_id) is None:
-                raise UserNotFoundError(user_id)
-            if await forget_attempts(session, account_limit(self.settings), str(user_id)):
-                await self.events.record(session, "account_unlocked", user_id)
+        if await forget_attempts(session, account_limit(self.settings), str(user_id)):
+            await self.events.record(session, "account_unlocked", user_id)
 
 
 def account_limit(settings: AuthSettings) -> Limit:

@@ -17,7 +17,6 @@ from app.modules.user.dependencies import (
     extensions_of,
     require_caller,
 )
-from app.modules.user.errors import OutrankedError
 from app.modules.user.models import CurrentUser
 from app.modules.user.permissions import Policy, rank_of
 
@@ -26,7 +25,8 @@ from .errors import PermissionNotHeldError, RankTooLowError, RoleOutrankedError
 from .permissions import MANAGE_ROLES
 from .service import Manager, RoleReader, RoleService
 
-_REFUSALS = (OutrankedError, PermissionNotHeldError, RankTooLowError, RoleOutrankedError)
+# The user module records by itself that an account is not below somebody.
+_REFUSALS = (PermissionNotHeldError, RankTooLowError, RoleOutrankedError)
 
 
 async def record_refusals(connection: HTTPConnection) -> AsyncGenerator[None]:

@@ -144,14 +144,12 @@ async def read_user(users: UserReaderDep, user_id: UUID) -> User:
     return await users.get(user_id)
 
 
-@router.get(
-    "/{user_id:uuid}/export",
-    dependencies=[requires(MANAGE_USERS)],
-    responses=raises(*_MANAGED),
-)
-async def export_data(users: UserServiceDep, user_id: UUID) -> dict[str, JsonValue]:
+@router.get("/{user_id:uuid}/export", responses=raises(*_MANAGED, OutrankedError))
+async def export_data(
+    caller: Annotated[CurrentUser, requires(MANAGE_USERS)], users: UserServiceDep, user_id: UUID
+) -> dict[str, JsonValue]:
     """Take a copy of everything that is stored about an account, for the person it is about."""
-    return dict(await users.export(user_id))
+    return dict(await users.export((await users.get_managed(user_id, by=caller)).id))
 
 
 @router.post(
@@ -169,12 +167,13 @@ async def deactivate_user(
 @router.post(
     "/{user_id:uuid}/activate",
     response_model=UserAdminRead,
-    dependencies=[requires(MANAGE_USERS)],
-    responses=raises(*_MANAGED),
+    responses=raises(*_MANAGED, OutrankedError),
 )
-async def activate_user(users: UserServiceDep, user_id: UUID) -> User:
+async def activate_user(
+    caller: Annotated[CurrentUser, requires(MANAGE_USERS)], users: UserServiceDep, user_id: UUID
+) -> User:
     """Let somebody in again."""
-    return await users.activate(user_id)
+    return await users.activate(user_id, by=caller)
 
 
 @router.delete(

@@ -168,8 +168,8 @@ class UserService(UserReader):
         await self.users.update(user, {"deleted_at": datetime.now(UTC), "is_active": False})
         await self.events.record(self.users.session, "account_closed", user_id)
 
-    async def activate(self, user_id: UUID) -> User:
-        user = await self.get(user_id)
+    async def activate(self, user_id: UUID, *, by: CurrentUser) -> User:
+        user = await self.get_managed(user_id, by=by)
         if not user.is_active:
             await self.users.update(user, {"is_active": True})
             await self.events.record(self.users.session, "account_activated", user_id)

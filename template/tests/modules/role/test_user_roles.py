@@ -159,7 +159,7 @@ class TestReplaceUserRoles:
         assert response.json()["type"] == "urn:problem:user.outranked"
         assert len(await names_of(admin_client, other)) == 1
         assert [line["reason"] for line in lines if line["event"] == "security event"] == [
-            "user.outranked"
+            "outranked"
         ]
 
     async def test_refuses_superusers(self, admin_client: AsyncClient, superuser: User) -> None:
