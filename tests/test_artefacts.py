@@ -11,11 +11,12 @@ from harness.rows import switches_of
 
 pytestmark = pytest.mark.render
 
-# What makes a difference inside these files.
+# What makes a difference inside these files, beside the switches that are files themselves.
+FILES: dict[str, Value] = {"precommit": True, "devcontainer": True}
 DATA: dict[str, dict[str, Value]] = {
-    "core": {"database": False, "auth": False, "example": False},
-    "database": {"database": True, "auth": False, "example": False},
-    "everything": {},
+    "core": {**switches_of({"preset": "minimal"}), **FILES},
+    "database": {**switches_of({"preset": "minimal", "database": True}), **FILES},
+    "everything": switches_of({"preset": "everything"}),
 }
 COMMANDS = {
     "Dockerfile": ["hadolint Dockerfile"],
@@ -34,7 +35,7 @@ COMMANDS = {
 @pytest.mark.parametrize("docker", [True, False])
 @pytest.mark.parametrize("data", DATA)
 def test_linters_find_nothing(data: str, docker: bool, ci: str, render: Renderer) -> None:  # noqa: FBT001
-    switches = {**switches_of({"preset": "everything"}), **DATA[data], "docker": docker, "ci": ci}
+    switches = {**DATA[data], "docker": docker, "ci": ci}
     project = render(preset="custom", **switches)
     commands = [command for file, found in COMMANDS.items() if (project / file).exists() for command in found]
     assert commands

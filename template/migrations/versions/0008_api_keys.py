@@ -40,7 +40,10 @@ def upgrade() -> None:
             ["user_id"], ["user_account.id"], name="fk_api_key_user_id", ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["replaced_by_id"], ["api_key.id"], name="fk_api_key_replaced_by_id", ondelete="SET NULL"
+            ["replaced_by_id"],
+            ["api_key.id"],
+            name="fk_api_key_replaced_by_id",
+            ondelete="SET NULL",
         ),
         sa.PrimaryKeyConstraint("id", name="pk_api_key"),
         sa.UniqueConstraint("key_hash", name="uq_api_key_key_hash"),

@@ -47,7 +47,7 @@ Address = Annotated[str, Field(max_length=ADDRESS_LENGTH, examples=["203.0.113.7
 class AuditQuery(CursorQuery):
     """What to look for; an event has to meet all of it."""
 
-    name: Annotated[list[EventName], Field(max_length=20, description="Any of these.")] = []
+    name: list[EventName] = Field(default_factory=list, max_length=20, description="Any of these.")
     actor_id: UUID | None = None
     target_id: UUID | None = None
     address: Address | None = None

@@ -43,7 +43,7 @@ class RoleBase(RequestSchema):
     name: RoleName
     description: Description = ""
     rank: Rank = 0
-    permissions: PermissionNames = []
+    permissions: PermissionNames = Field(default_factory=list)
 
 
 class RoleCreate(RoleBase):

@@ -92,7 +92,7 @@ CurrentUserDep = Annotated[CurrentUser, Depends(require_user)]
 def requires(*permissions: Permission) -> SecurityParam:
     """Admit who holds all of `permissions`, by whatever credential carries them.
 
-    In place of `Depends`: `Annotated[CurrentUser, requires(READ_BOOKS)]`, or in a route's
+    In place of `Depends`: `Annotated[CurrentUser, requires(READ_ORDERS)]`, or in a route's
     `dependencies`.
     """
     return cast("SecurityParam", Security(require_user, scopes=[item.name for item in permissions]))

@@ -14,7 +14,7 @@ class Permission:
     """
 
     name: str
-    """What it is about and what may be done: `books:read`."""
+    """What it is about and what may be done: `orders:read`."""
     description: str
     is_general: bool = True
     """Held by every account, for what is their own. Otherwise by superusers, and by whom a `Policy`

@@ -62,9 +62,9 @@ def test_reads_what_it_issued(tokens: AccessTokens) -> None:
 
 
 def test_keeps_the_scopes(tokens: AccessTokens) -> None:
-    issued = tokens.issue(USER_ID, SESSION_ID, ["books:write", "books:read"]).token
+    issued = tokens.issue(USER_ID, SESSION_ID, ["orders:write", "orders:read"]).token
 
-    assert tokens.read(issued).scopes == frozenset({"books:read", "books:write"})
+    assert tokens.read(issued).scopes == frozenset({"orders:read", "orders:write"})
     assert tokens.read(tokens.issue(USER_ID, SESSION_ID, []).token).scopes == frozenset()
 
 
