@@ -6,10 +6,10 @@ import typer
 
 from app.core.feature import CommandRunner, State
 from app.modules.throttle.service import forget_attempts
-from app.modules.user.service import find_for_login
+from app.modules.user.service import find_for_login, password_limit
 
 from .service import account_limit
-from .sessions import LoginSessions
+from .sessions import LoginSessions, end_all_sessions
 
 commands = typer.Typer(help="Logins.", no_args_is_help=True)
 
@@ -25,8 +25,9 @@ def unlock(context: typer.Context, identifier: Identifier) -> None:
             user = await find_for_login(session, identifier.lower())
             if user is None:
                 return None
-            limit = account_limit(state["auth_settings"])
-            was_locked = await forget_attempts(session, limit, str(user.id))
+            settings = state["auth_settings"]
+            limits = (account_limit(settings), password_limit(settings))
+            was_locked = any([await forget_attempts(session, it, str(user.id)) for it in limits])
             if was_locked:
                 await state["events"].record(session, "account_unlocked", user.id)
             return f"{user.username} can log in." if was_locked else f"{user.username} had no lock."
@@ -35,11 +36,22 @@ def unlock(context: typer.Context, identifier: Identifier) -> None:
 
 
 @commands.command()
-def end_sessions(context: typer.Context, identifier: Identifier) -> None:
-    """End all logins of an account, on every device."""
+def end_sessions(
+    context: typer.Context,
+    identifier: Annotated[str | None, typer.Argument(help="A username or an address.")] = None,
+    *,
+    everybody: Annotated[bool, typer.Option("--all", help="Those of every account.")] = False,
+) -> None:
+    """End all logins of an account, on every device; with --all those of every account."""
+    if (identifier is None) is not everybody:
+        typer.echo("Name an account, or give --all.", err=True)
+        raise typer.Exit(2)
 
     async def run(state: State) -> str | None:
         async with state["database"].transaction() as session:
+            if identifier is None:
+                count = await end_all_sessions(session, state["events"])
+                return f"{count} session(s) ended."
             user = await find_for_login(session, identifier.lower())
             if user is None:
                 return None
@@ -47,7 +59,7 @@ def end_sessions(context: typer.Context, identifier: Identifier) -> None:
             await sessions.revoke_all(user.id)
             return f"{user.username} is logged out everywhere."
 
-    _report(cast("CommandRunner", context.obj).run(run), identifier)
+    _report(cast("CommandRunner", context.obj).run(run), identifier or "")
 
 
 def _report(message: str | None, identifier: str) -> None:

@@ -36,6 +36,15 @@ class LoginSessionCRUD(CRUD[LoginSession]):
         result = cast("CursorResult[object]", await self.session.execute(statement))
         return result.rowcount
 
+    async def revoke_all(self, now: datetime) -> int:
+        """Of every account; how many were live."""
+        statement = (
+            update(LoginSession)
+            .where(LoginSession.revoked_at.is_(None), LoginSession.expires_at > now)
+            .values(revoked_at=now)
+        )
+        return cast("CursorResult[object]", await self.session.execute(statement)).rowcount
+
     async def purge(self, now: datetime) -> int:
         """Revoked ones stay until they would have expired: what belongs to them may come back."""
         statement = delete(LoginSession).where(LoginSession.expires_at <= now)

@@ -3,7 +3,7 @@ from app.core.feature import Feature
 from .commands import commands
 from .notices import PASSWORD_CHANGED, SESSION_STOLEN
 from .routes import key_router, router, user_router
-from .sessions import SessionsData, SessionsPurge
+from .sessions import ClosedAccounts, SessionsData, SessionsPurge
 from .tokens import BearerAuthenticator, TokenGrant
 
 
@@ -16,6 +16,7 @@ def feature() -> Feature:
         extensions=(
             BearerAuthenticator(),
             TokenGrant(),
+            ClosedAccounts(),
             SessionsPurge(),
             SessionsData(),
             PASSWORD_CHANGED,

@@ -16,8 +16,9 @@ from app.infrastructure.security.dependencies import events_of
 from app.infrastructure.security.settings import AuthSettings
 from app.modules.user.dependencies import authentication_of
 from app.modules.user.models import User
+from app.modules.user.service import may_still_log_in
 
-from .errors import InvalidScopeError
+from .errors import InvalidCredentialsError, InvalidScopeError
 from .models import LoginSession
 from .sessions import LoginSessions
 from .steps import Grant, Login, LoginStep, SessionRenewal
@@ -61,10 +62,13 @@ class LoginFlow:
     async def complete(self, login: Login, response: Response) -> BaseModel:
         """Take every further step, open the session and hand it out; one transaction.
 
-        Returns the body that the grant's `schema` describes. Raises what a `LoginStep` asks for.
+        Returns the body that the grant's `schema` describes. Raises what a `LoginStep` asks for,
+        and `InvalidCredentialsError` if the account was closed or its password changed meanwhile.
         """
         grant = next(it for it in self._extensions.of(Grant) if it.name == login.grant)
         async with self._past_steps(login) as session:
+            if not await may_still_log_in(session, login.user_id, login.password_hash):
+                raise InvalidCredentialsError
             sessions = LoginSessions(session, events_of(self.connection), self._settings)
             login_session = await sessions.open(login)
             return await grant.issue(self.connection, response, session, login_session)

@@ -12,6 +12,7 @@ from app.modules.throttle.errors import TooManyAttemptsError
 from app.modules.user.dependencies import (
     CallerDep,
     PasswordCheckDep,
+    RecentCallerDep,
     UserServiceDep,
     requires,
 )
@@ -19,6 +20,7 @@ from app.modules.user.errors import (
     InsufficientScopeError,
     NotAuthenticatedError,
     OutrankedError,
+    RecentLoginRequiredError,
     UserNotFoundError,
     WeakPasswordError,
     WrongPasswordError,
@@ -53,6 +55,7 @@ from .tokens import TokenGrant
 
 _DATABASE = raises(DatabaseBusyError, DatabaseUnreachableError)
 _GUARDED = (NotAuthenticatedError, InsufficientScopeError)
+_RECENT = (*_GUARDED, RecentLoginRequiredError)
 
 router = PrefixRouter(prefix="/auth", tags=["auth"], responses=_DATABASE)
 user_router = PrefixRouter(prefix="/users", tags=["users"], responses=_DATABASE)
@@ -74,7 +77,13 @@ async def log_in(
     """Log in with a username or an e-mail address, for an access token and a refresh token."""
     user = await auth.authenticate(form.username, form.password)
     scopes = await flow.scopes(form.scope, user)
-    login = Login(user_id=user.id, methods=frozenset({"pwd"}), grant=TokenGrant.name, scopes=scopes)
+    login = Login(
+        user_id=user.id,
+        methods=frozenset({"pwd"}),
+        grant=TokenGrant.name,
+        scopes=scopes,
+        password_hash=user.hashed_password,
+    )
     return cast("TokenRead", await flow.complete(login, response))
 
 
@@ -95,8 +104,8 @@ async def log_out(sessions: LoginSessionsDep, caller: CallerDep) -> None:
         await sessions.log_out(caller.session_id, caller.user.id)
 
 
-@router.post("/logout-everywhere", status_code=HTTPStatus.NO_CONTENT, responses=raises(*_GUARDED))
-async def log_out_everywhere(sessions: LoginSessionsDep, caller: CallerDep) -> None:
+@router.post("/logout-everywhere", status_code=HTTPStatus.NO_CONTENT, responses=raises(*_RECENT))
+async def log_out_everywhere(sessions: LoginSessionsDep, caller: RecentCallerDep) -> None:
     """End all your logins, on every device."""
     await sessions.revoke_all(caller.user.id)
 
@@ -113,12 +122,12 @@ async def list_own_sessions(
 @router.delete(
     "/sessions/{session_id:uuid}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=raises(*_GUARDED, SessionNotFoundError),
+    responses=raises(*_RECENT, SessionNotFoundError),
 )
 async def revoke_own_session(
-    sessions: LoginSessionsDep, caller: CallerDep, session_id: UUID
+    sessions: LoginSessionsDep, caller: RecentCallerDep, session_id: UUID
 ) -> None:
-    """End one of your logins."""
+    """End one of your logins. Not by an old one: whoever stole it must not keep you out."""
     await sessions.revoke(caller.user.id, session_id)
 
 

@@ -16,7 +16,9 @@ from app.modules.user.service import (
     PasswordCheck,
     find_for_login,
     find_user,
+    password_limit,
     store_password_hash,
+    strengthen_password_hash,
 )
 
 from .errors import InvalidCredentialsError
@@ -64,7 +66,7 @@ class AuthService:
             if user is not None and is_right and user.is_active:
                 await forget_attempts(session, account_limit(self.settings), subject)
                 if better is not None:
-                    await store_password_hash(session, user.id, better)
+                    await strengthen_password_hash(session, user, better)
             else:
                 await self.events.record(
                     session,
@@ -105,13 +107,18 @@ class AuthService:
         """End the account's sessions and unlock it; whoever knew the old password is out."""
         await store_password_hash(session, user_id, hashed)
         await LoginSessions(session, self.events, self.settings).revoke_all(user_id, but=keep)
-        await forget_attempts(session, account_limit(self.settings), str(user_id))
+        await self.forget_failures(session, user_id)
         await self.events.record(session, "password_changed", user_id)
 
     async def unlock(self, session: AsyncSession, user_id: UUID) -> None:
         """Forget the failed logins of an account."""
-        if await forget_attempts(session, account_limit(self.settings), str(user_id)):
+        if await self.forget_failures(session, user_id):
             await self.events.record(session, "account_unlocked", user_id)
+
+    async def forget_failures(self, session: AsyncSession, user_id: UUID) -> bool:
+        limits = (account_limit(self.settings), password_limit(self.settings))
+        forgotten = [await forget_attempts(session, limit, str(user_id)) for limit in limits]
+        return any(forgotten)
 
 
 def account_limit(settings: AuthSettings) -> Limit:

@@ -11,7 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.infrastructure.database.purge import Purge
 from app.infrastructure.security.context import current_origin
-from app.infrastructure.security.events import SecurityEvents
+from app.infrastructure.security.events import (
+    SecurityEvent,
+    SecurityEventListener,
+    SecurityEvents,
+)
 from app.infrastructure.security.settings import AuthSettings
 from app.modules.user.privacy import PersonalData
 
@@ -105,6 +109,23 @@ class LoginSessions:
             record.user_id,
             methods=" ".join(sorted(methods)),
         )
+
+
+async def end_all_sessions(session: AsyncSession, events: SecurityEvents) -> int:
+    """Log everybody out, after a leak say; how many sessions that were."""
+    count = await LoginSessionCRUD(session).revoke_all(datetime.now(UTC))
+    await events.record(session, "all_sessions_ended", None, is_warning=True, sessions=count)
+    return count
+
+
+class ClosedAccounts(SecurityEventListener):
+    """Ends the sessions of an account that is closed, so that opening it again revives none."""
+
+    async def receive(self, session: AsyncSession, event: SecurityEvent) -> None:
+        if event.name in {"account_deactivated", "account_closed"} and event.target_id is not None:
+            sessions = LoginSessionCRUD(session)
+            live = await sessions.live_of(event.target_id, event.at)
+            await sessions.revoke(now=event.at, only=[it.id for it in live])
 
 
 class SessionsPurge(Purge):

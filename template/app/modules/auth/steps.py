@@ -25,6 +25,8 @@ class Login:
     """In what form they want to be logged in: a `Grant`'s name; absent for somebody who is logged
     in and proves it again."""
     scopes: Collection[str] | None = None
+    password_hash: str | None = None
+    """What the password was checked against: a login does not complete if it has changed since."""
 
 
 class LoginStep(ABC):

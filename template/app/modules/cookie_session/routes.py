@@ -46,7 +46,12 @@ async def open_session(
     something.
     """
     user = await auth.authenticate(data.username, data.password)
-    login = Login(user_id=user.id, methods=frozenset({"pwd"}), grant=CookieGrant.name)
+    login = Login(
+        user_id=user.id,
+        methods=frozenset({"pwd"}),
+        grant=CookieGrant.name,
+        password_hash=user.hashed_password,
+    )
     return cast("SessionLogin", await flow.complete(login, response))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import JsonValue, SecretStr
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.extensions import Extensions
@@ -50,6 +50,15 @@ def _taken() -> Any:  # noqa: ANN401 (a context manager without a name of its ow
     )
 
 
+def password_limit(settings: AuthSettings) -> Limit:
+    """Wrong passwords of somebody who is logged in."""
+    return Limit(
+        name="password",
+        most=settings.failures_per_account,
+        window_seconds=settings.failure_window_seconds,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PasswordCheck:
     """Checks the password of somebody who is logged in already.
@@ -68,11 +77,7 @@ class PasswordCheck:
         Raises `WrongPasswordError`, for an account without a password too, and
         `TooManyAttemptsError`.
         """
-        limit = Limit(
-            name="password",
-            most=self.settings.failures_per_account,
-            window_seconds=self.settings.failure_window_seconds,
-        )
+        limit = password_limit(self.settings)
         await self.throttle.take(limit, str(user_id), user_id)
         async with self.database.reading() as session:
             user = await UserCRUD(session).get_with_password(user_id)
@@ -262,6 +267,31 @@ async def find_user(session: AsyncSession, user_id: UUID) -> User | None:
 
 async def store_password_hash(session: AsyncSession, user_id: UUID, hashed: str) -> None:
     await session.execute(update(User).where(User.id == user_id).values(hashed_password=hashed))
+
+
+async def strengthen_password_hash(session: AsyncSession, user: User, better: str) -> None:
+    """In place of the hash that was read; a password that was changed meanwhile stays changed."""
+    await session.execute(
+        update(User)
+        .where(User.id == user.id, User.hashed_password == user.hashed_password)
+        .values(hashed_password=better)
+    )
+    user.hashed_password = better
+
+
+async def may_still_log_in(session: AsyncSession, user_id: UUID, password_hash: str | None) -> bool:
+    """Whether the account is open and has this hash, if one is given.
+
+    The row is locked, so that a password change or a deactivation comes either before or after.
+    """
+    row = (
+        await session.execute(
+            select(User.hashed_password, User.is_active)
+            .where(User.id == user_id, User.deleted_at.is_(None))
+            .with_for_update()
+        )
+    ).one_or_none()
+    return row is not None and row.is_active and password_hash in {None, row.hashed_password}
 
 
 async def store_email(session: AsyncSession, user: User, email: str, *, is_verified: bool) -> None:

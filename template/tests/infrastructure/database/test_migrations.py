@@ -24,7 +24,7 @@ def run(fresh_database_settings: DatabaseSettings) -> Callable[[Step], list[str]
         def work(connection: Connection) -> list[str]:
             config = Config("alembic.ini", attributes={"connection": connection})
             step(config)
-            return inspect(connection).get_table_names()
+            return sorted(inspect(connection).get_table_names())
 
         async with engine.begin() as connection:
             tables = await connection.run_sync(work)

@@ -9,6 +9,8 @@ from app.core.feature import State
 from app.modules.auth.commands import commands
 from app.modules.auth.models import LoginSession
 from app.modules.auth.service import account_limit
+from app.modules.auth.sessions import LoginSessions
+from app.modules.auth.steps import Login
 from app.modules.throttle.errors import TooManyAttemptsError
 from app.modules.throttle.service import Throttle
 from app.modules.user.models import User
@@ -57,15 +59,36 @@ class TestUnlock:
 
 class TestEndSessions:
     def test_ends_all(self, runner: Runner, command: Command) -> None:
-        runner.run(_register)
+        runner.run(_log_in)
 
         code, output = command("end-sessions", "ada")
 
-        assert (code, output) == (0, "ada is logged out everywhere.\n")
+        assert code == 0
+        assert output.endswith("ada is logged out everywhere.\n")
+        assert runner.run(_live_sessions) == 0
+
+    def test_ends_those_of_everybody(self, runner: Runner, command: Command) -> None:
+        runner.run(_log_in)
+
+        code, output = command("end-sessions", "--all")
+
+        assert code == 0
+        assert output.endswith("1 session(s) ended.\n")
         assert runner.run(_live_sessions) == 0
 
     def test_tells_that_there_is_no_such_account(self, command: Command) -> None:
         assert command("end-sessions", "bob")[0] == 1
+
+    @pytest.mark.parametrize("arguments", [(), ("ada", "--all")])
+    def test_asks_for_one_of_both(self, command: Command, arguments: tuple[str, ...]) -> None:
+        assert command("end-sessions", *arguments) == (2, "Name an account, or give --all.\n")
+
+
+async def _log_in(state: State) -> None:
+    user = await _register(state)
+    async with state["database"].transaction() as session:
+        sessions = LoginSessions(session, state["events"], state["auth_settings"])
+        await sessions.open(Login(user_id=user.id, methods=frozenset({"pwd"}), grant="token"))
 
 
 async def _live_sessions(state: State) -> int:

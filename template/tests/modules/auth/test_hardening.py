@@ -7,13 +7,18 @@ from datetime import UTC, datetime
 
 import pytest
 from httpx2 import AsyncClient, Response
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.infrastructure.database.database import Database
 from app.infrastructure.security.settings import AuthSettings
 from app.modules.throttle.models import AttemptCount
 from app.modules.user.models import User
+from app.modules.user.service import (
+    find_for_login,
+    may_still_log_in,
+    strengthen_password_hash,
+)
 from tests.fixtures.auth import ADA, PASSWORD, Witness, create_user
 
 pytestmark = pytest.mark.anyio
@@ -232,3 +237,34 @@ class TestAnswers:
             None,
             {"methods": "pwd"},
         )
+
+
+class TestChangesMeanwhile:
+    """What happens between the check of a password and the end of a login."""
+
+    @pytest.mark.parametrize("change", [{"hashed_password": "$another"}, {"is_active": False}])
+    async def test_a_login_does_not_outrun_them(
+        self, user: User, session: AsyncSession, password_hash: str, change: dict[str, object]
+    ) -> None:
+        assert await may_still_log_in(session, user.id, password_hash)
+        assert await may_still_log_in(session, user.id, None)
+
+        await session.execute(update(User).where(User.id == user.id).values(**change))
+
+        assert not await may_still_log_in(session, user.id, password_hash)
+
+    async def test_a_better_hash_does_not_undo_a_new_password(
+        self, user: User, session: AsyncSession
+    ) -> None:
+        before = (await find_for_login(session, user.username)) or user
+        await session.execute(
+            update(User)
+            .where(User.id == user.id)
+            .values(hashed_password="$new")
+            .execution_options(synchronize_session=False)
+        )
+
+        await strengthen_password_hash(session, before, "$better of the old one")
+
+        stored = await session.scalar(select(User.__table__.c.hashed_password))
+        assert stored == "$new"

@@ -131,6 +131,18 @@ class TestRevokeOwnSession:
         assert response.json()["type"] == "urn:problem:auth.session_not_found"
         assert await is_in(superuser_client)
 
+    async def test_takes_a_recent_login(
+        self, app: FastAPI, state: dict[str, Any], user: User
+    ) -> None:
+        """Whoever stole an old one must not keep its owner out."""
+        async with client_of(app, state) as client:
+            await log_in(client, state, user, age=timedelta(hours=1))
+            one = await client.delete(f"auth/sessions/{uuid4()}")
+            every = await client.post("auth/logout-everywhere")
+
+        assert [it.status_code for it in (one, every)] == [403, 403]
+        assert one.json()["type"] == "urn:problem:auth.recent_login_required"
+
     async def test_an_unknown_one_is_not_found(self, user_client: AsyncClient) -> None:
         assert (await user_client.delete(f"auth/sessions/{uuid4()}")).status_code == 404
 

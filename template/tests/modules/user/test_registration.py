@@ -138,6 +138,19 @@ class TestRegisterUser:
         assert response.json()["type"] == "urn:problem:user.weak_password"
         assert password not in response.text
 
+    @pytest.mark.parametrize("length", [12, 64, 128])
+    async def test_takes_long_passwords_as_they_are(self, client: AsyncClient, length: int) -> None:
+        password = "A sentence that nobody else has. " * 4
+        password = password[:length].rstrip().ljust(length, "!")
+        await client.post("users", json=ADA | {"password": password})
+
+        whole = await client.post("auth/token", data={"username": "ada", "password": password})
+        shorter = await client.post(
+            "auth/token", data={"username": "ada", "password": password[:-1]}
+        )
+
+        assert (whole.status_code, shorter.status_code) == (200, 401)
+
     async def test_can_be_switched_off(
         self, client: AsyncClient, adjust_auth: Callable[..., AuthSettings]
     ) -> None:
