@@ -1,6 +1,8 @@
 """Rules that import contracts cannot express. Each reads the source, so each holds for new code."""
 
 import ast
+import re
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -166,3 +168,13 @@ class TestTests:
         folders = {path.parent for path in (ROOT / "tests").rglob("*.py")}
 
         assert [it for it in sorted(folders) if not (it / "__init__.py").is_file()] == []
+
+
+class TestCoverage:
+    @pytest.mark.parametrize("line", ["password = x", "    if passed:", "raise PassError", "pass"])
+    def test_leaves_no_code_out_by_a_part_of_a_word(self, line: str) -> None:
+        settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+        patterns = settings["tool"]["coverage"]["report"]["exclude_also"]
+
+        assert patterns
+        assert [pattern for pattern in patterns if re.search(pattern, line)] == []

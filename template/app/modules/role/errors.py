@@ -11,6 +11,16 @@ class RoleNotFoundError(NotFoundError):
         super().__init__(f"No role has the id {role_id}.")
 
 
+class UnknownRoleError(ConflictError):
+    """Of a role that the body names: the account that the path names is there."""
+
+    code = "role.unknown"
+    title = "Unknown role"
+
+    def __init__(self, role_id: UUID) -> None:
+        super().__init__(f"No role has the id {role_id}.")
+
+
 class RoleNameTakenError(ConflictError):
     code = "role.name_taken"
     title = "Role name already taken"

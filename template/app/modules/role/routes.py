@@ -26,6 +26,7 @@ from .errors import (
     RoleNotFoundError,
     RoleOutrankedError,
     UnknownPermissionError,
+    UnknownRoleError,
 )
 from .models import Role
 from .permissions import READ_ROLES
@@ -159,7 +160,7 @@ async def list_user_roles(roles: RoleReaderDep, user_id: UUID) -> object:
         RoleOutrankedError,
         PermissionNotHeldError,
         UserNotFoundError,
-        RoleNotFoundError,
+        UnknownRoleError,
     ),
 )
 async def replace_user_roles(roles: RoleServiceDep, user_id: UUID, data: UserRolesUpdate) -> object:

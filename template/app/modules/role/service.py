@@ -23,6 +23,7 @@ from .errors import (
     RoleNotFoundError,
     RoleOutrankedError,
     UnknownPermissionError,
+    UnknownRoleError,
 )
 from .models import Role
 from .schemas import (
@@ -163,7 +164,7 @@ class RoleService(RoleReader):
         """To give somebody else a right that one does not have is to take it."""
         roles = await self.roles.get_steady(role_ids)
         if missing := set(role_ids) - {role.id for role in roles}:
-            raise RoleNotFoundError(missing.pop())
+            raise UnknownRoleError(missing.pop())
         for role in roles:
             await self._require_above(role.rank)
             self._require_held(self.grantable.intersection(role.permissions))

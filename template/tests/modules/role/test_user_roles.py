@@ -111,8 +111,8 @@ class TestReplaceUserRoles:
 
         response = await admin_client.put(f"users/{user.id}/roles", json=body)
 
-        assert response.status_code == 404
-        assert response.json()["type"] == "urn:problem:role.not_found"
+        assert response.status_code == 409
+        assert response.json()["type"] == "urn:problem:role.unknown"
         assert await names_of(admin_client, user) == [present.name]
 
     async def test_unknown_accounts_are_not_found(self, admin_client: AsyncClient) -> None:

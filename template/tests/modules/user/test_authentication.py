@@ -362,3 +362,19 @@ class TestWebSockets:
 
         assert caught.value.status_code == 401
         assert caught.value.json()["type"] == "urn:problem:auth.not_authenticated"
+
+
+def test_every_declared_permission_is_asked_for_somewhere(app: FastAPI) -> None:
+    """One that no route asks for protects nothing."""
+    document = app.openapi()
+    flow = document["components"]["securitySchemes"]["OAuth2PasswordBearer"]["flows"]["password"]
+    asked = {
+        scope
+        for item in document["paths"].values()
+        for operation in item.values()
+        for entry in operation.get("security", [])
+        for scopes in entry.values()
+        for scope in scopes
+    }
+
+    assert asked == set(flow["scopes"])
