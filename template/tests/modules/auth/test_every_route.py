@@ -40,7 +40,7 @@ async def test_public_routes_are_those_on_the_lists(app: FastAPI) -> None:
     public = {route for route, is_guarded in routes(app).items() if not is_guarded}
 
     assert [route for route in sorted(public) if not is_public(route)] == [], (
-        "let nobody in by mistake: guard the route, or list it in tests/modules/<module>/public_routes.txt"
+        "guard the route, or list it in tests/modules/<module>/public_routes.txt"
     )
     assert [
         it for it in sorted(PUBLIC) if not any(fnmatchcase(route, it) for route in public)
