@@ -52,7 +52,6 @@ def service(project: Steps, postgres: str) -> Iterator[str]:
             yield base
 
 
-@pytest.mark.parametrize("project", ["api", "everything"], indirect=True)
 def test_own_tests_cover_it(project: Steps) -> None:
     """Branches count, nothing is left out, and SQLite alone is enough."""
     outcome = run(

@@ -1,4 +1,5 @@
 import os
+from functools import cache
 
 import anyio
 from anyio.to_thread import run_sync
@@ -14,9 +15,9 @@ class PasswordHasher:
     """
 
     def __init__(self, hasher: PasswordHash | None = None) -> None:
-        self._hasher = hasher or PasswordHash.recommended()
+        self._hasher = hasher or _recommended()
         self._limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
-        self._nobody = self._hasher.hash("the password of no account")
+        self._nobody = _hash_of_nobody(self._hasher)
 
     async def hash(self, password: SecretStr) -> str:
         return await run_sync(self._hasher.hash, password.get_secret_value(), limiter=self._limiter)
@@ -34,3 +35,14 @@ class PasswordHasher:
             limiter=self._limiter,
         )
         return is_right and hashed is not None, better
+
+
+@cache
+def _recommended() -> PasswordHash:
+    return PasswordHash.recommended()
+
+
+@cache
+def _hash_of_nobody(hasher: PasswordHash) -> str:
+    """Made once in a process: it costs as much as every other."""
+    return hasher.hash("the password of no account")
