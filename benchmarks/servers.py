@@ -43,7 +43,7 @@ def production(database: str) -> dict[str, str]:
         "EMAIL_SMTP_HOST": "127.0.0.1",
         "EMAIL_SENDER": "service@example.com",
         "EMAIL_LINK_URL": "https://app.example.com",
-        "OAUTH_REDIRECT_URL": "https://app.example.com/callback",
+        "OAUTH_REDIRECT_URL": "https://app.example.com/login/{provider}",
         "PYTHONPATH": str(HERE),
     }
 

@@ -297,8 +297,10 @@ class TestEndedKey:
     async def test_is_no_use(
         self, key_client: AsyncClient, session: AsyncSession, usage: UsageLog
     ) -> None:
-        (await the_key(session)).revoked_at = datetime.now(UTC)
+        record = await the_key(session)
+        record.revoked_at = datetime.now(UTC)
         await session.commit()
+        revoked = record.updated_at
 
         await key_client.get("users/me")
         await usage.flush()
@@ -306,7 +308,7 @@ class TestEndedKey:
         record = await the_key(session)
         assert record.last_used_at is None
         assert record.refused_at is not None
-        assert record.updated_at == record.created_at
+        assert record.updated_at == revoked
 
     async def test_is_reported_by_one_of_many_at_once(
         self, app: FastAPI, state: dict[str, Any], committed: Database
