@@ -1,10 +1,11 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
+from app.infrastructure.database.affected import affected
 from app.infrastructure.database.upsert import upsert
 from app.modules.common.crud import CRUD
 
@@ -82,7 +83,7 @@ class EmailTokenCRUD(CRUD[EmailToken]):
 
     async def purge(self, now: datetime) -> int:
         statement = delete(EmailToken).where(EmailToken.expires_at <= now)
-        return cast("CursorResult[object]", await self.session.execute(statement)).rowcount
+        return await affected(self.session, statement)
 
 
 def _is_open(now: datetime) -> tuple[ColumnElement[bool], ...]:

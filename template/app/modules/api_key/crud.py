@@ -2,11 +2,10 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    CursorResult,
     Select,
     bindparam,
     delete,
@@ -18,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.infrastructure.database.affected import affected
 from app.infrastructure.database.upsert import upsert
 from app.modules.common.crud import CRUD
 from app.modules.common.listing import Listing, Rows
@@ -175,7 +175,7 @@ class UsageCRUD(CRUD[ApiKeyUsage]):
         # index finds the old ones.
         oldest = UUID(int=int(before.timestamp() * 1000) << 80)
         statement = delete(ApiKeyUsage).where(ApiKeyUsage.id < oldest)
-        return cast("CursorResult[object]", await self.session.execute(statement)).rowcount
+        return await affected(self.session, statement)
 
 
 async def store_uses(

@@ -1,12 +1,13 @@
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from functools import cache
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.infrastructure.database.affected import affected
 from app.modules.common.listing import Listing, Rows
 
 from .models import AuditEvent
@@ -100,7 +101,7 @@ class AuditCRUD:
         statement = delete(AuditEvent).where(
             _events.at < at, _events.id <= _id_around(at, _SLACK_MS)
         )
-        return cast("CursorResult[object]", await self.session.execute(statement)).rowcount
+        return await affected(self.session, statement)
 
     async def erase(self, user_id: UUID) -> None:
         """Forget from where somebody came, and strangers who tried to be them."""

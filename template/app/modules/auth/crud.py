@@ -1,10 +1,10 @@
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import delete, select, update
 
+from app.infrastructure.database.affected import affected
 from app.modules.common.crud import CRUD
 
 from .models import LoginSession, RefreshToken
@@ -33,8 +33,7 @@ class LoginSessionCRUD(CRUD[LoginSession]):
             .where(LoginSession.id.in_(only), LoginSession.revoked_at.is_(None))
             .values(revoked_at=now)
         )
-        result = cast("CursorResult[object]", await self.session.execute(statement))
-        return result.rowcount
+        return await affected(self.session, statement)
 
     async def revoke_all(self, now: datetime) -> int:
         """Of every account; how many were live."""
@@ -43,12 +42,12 @@ class LoginSessionCRUD(CRUD[LoginSession]):
             .where(LoginSession.revoked_at.is_(None), LoginSession.expires_at > now)
             .values(revoked_at=now)
         )
-        return cast("CursorResult[object]", await self.session.execute(statement)).rowcount
+        return await affected(self.session, statement)
 
     async def purge(self, now: datetime) -> int:
         """Revoked ones stay until they would have expired: what belongs to them may come back."""
         statement = delete(LoginSession).where(LoginSession.expires_at <= now)
-        return cast("CursorResult[object]", await self.session.execute(statement)).rowcount
+        return await affected(self.session, statement)
 
 
 class RefreshTokenCRUD(CRUD[RefreshToken]):

@@ -1,10 +1,11 @@
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import CursorResult, bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.infrastructure.database.affected import affected
 from app.modules.auth.models import LoginSession
 from app.modules.user.models import ACTIVE_USER, CurrentUser, User
 
@@ -72,12 +73,12 @@ async def replace(
     session: AsyncSession, session_id: UUID, token_hash: str, replacement: str
 ) -> bool:
     """Whether this was the session's token, and now is another; of two at once one wins."""
-    result = await session.execute(
+    statement = (
         update(CookieSession)
         .where(CookieSession.session_id == session_id, CookieSession.token_hash == token_hash)
         .values(token_hash=replacement)
     )
-    return cast("CursorResult[object]", result).rowcount > 0
+    return await affected(session, statement) > 0
 
 
 async def touch(
@@ -89,12 +90,12 @@ async def touch(
     idle_expires_at: datetime,
 ) -> None:
     """Note that the session is in use, unless another request has since `unseen_since`."""
-    result = await session.execute(
+    statement = (
         update(CookieSession)
         .where(CookieSession.session_id == session_id, CookieSession.last_seen_at <= unseen_since)
         .values(last_seen_at=now, idle_expires_at=idle_expires_at)
     )
-    if cast("CursorResult[object]", result).rowcount:
+    if await affected(session, statement):
         await session.execute(
             update(LoginSession).where(LoginSession.id == session_id).values(last_used_at=now)
         )
@@ -103,5 +104,4 @@ async def touch(
 async def purge(session: AsyncSession, now: datetime) -> int:
     """Idle ones are over before their login session is; it would stay in the lists."""
     idle = select(CookieSession.session_id).where(CookieSession.idle_expires_at <= now)
-    result = await session.execute(delete(LoginSession).where(LoginSession.id.in_(idle)))
-    return cast("CursorResult[object]", result).rowcount
+    return await affected(session, delete(LoginSession).where(LoginSession.id.in_(idle)))

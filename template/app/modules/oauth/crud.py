@@ -1,10 +1,10 @@
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import delete, select
 
+from app.infrastructure.database.affected import affected
 from app.modules.common.crud import CRUD
 from app.modules.user.models import User
 
@@ -57,7 +57,7 @@ class OAuthLoginCRUD(CRUD[OAuthLogin]):
 
     async def purge(self, now: datetime) -> int:
         statement = delete(OAuthLogin).where(OAuthLogin.expires_at <= now)
-        return cast("CursorResult[object]", await self.session.execute(statement)).rowcount
+        return await affected(self.session, statement)
 
     async def delete_of(self, user_id: UUID) -> None:
         await self.session.execute(delete(OAuthLogin).where(OAuthLogin.user_id == user_id))

@@ -1,9 +1,9 @@
 from datetime import datetime, timedelta
-from typing import cast
 
-from sqlalchemy import CursorResult, case, delete, update
+from sqlalchemy import case, delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.infrastructure.database.affected import affected
 from app.infrastructure.database.upsert import upsert
 
 from .models import AttemptCount
@@ -42,10 +42,8 @@ async def uncount(session: AsyncSession, key: str) -> None:
 
 async def forget(session: AsyncSession, key: str) -> bool:
     """Whether there was something to forget."""
-    result = await session.execute(delete(AttemptCount).where(_attempts.key == key))
-    return cast("CursorResult[object]", result).rowcount > 0
+    return await affected(session, delete(AttemptCount).where(_attempts.key == key)) > 0
 
 
 async def forget_ended(session: AsyncSession, now: datetime) -> int:
-    result = await session.execute(delete(AttemptCount).where(_attempts.window_ends_at <= now))
-    return cast("CursorResult[object]", result).rowcount
+    return await affected(session, delete(AttemptCount).where(_attempts.window_ends_at <= now))

@@ -1,10 +1,11 @@
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 
+from app.infrastructure.database.affected import affected
 from app.infrastructure.database.upsert import upsert
 from app.modules.common.crud import CRUD
 
@@ -79,7 +80,7 @@ class TotpDeviceCRUD(CRUD[TotpDevice]):
         statement = delete(TotpDevice).where(
             TotpDevice.confirmed_at.is_(None), TotpDevice.created_at < enrolled_before
         )
-        return cast("CursorResult[object]", await self.session.execute(statement)).rowcount
+        return await affected(self.session, statement)
 
     async def _change(self, *criteria: Any, values: dict[str, Any]) -> bool:  # noqa: ANN401 (SQL)
         statement = update(TotpDevice).where(*criteria).values(values).returning(TotpDevice.id)
@@ -135,4 +136,4 @@ class UsedChallengeCRUD(CRUD[UsedChallenge]):
 
     async def purge(self, now: datetime) -> int:
         statement = delete(UsedChallenge).where(UsedChallenge.expires_at <= now)
-        return cast("CursorResult[object]", await self.session.execute(statement)).rowcount
+        return await affected(self.session, statement)
