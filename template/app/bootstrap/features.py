@@ -7,6 +7,12 @@ from collections.abc import Sequence
 
 from app.core.feature import Feature
 from app.custom import custom_features
+# {% if cache %}
+from app.infrastructure.cache import feature as cache
+# {% endif %}
+# {% if celery %}
+from app.infrastructure.celery import feature as celery
+# {% endif %}
 # {% if database %}
 from app.infrastructure.database import feature as database
 # {% endif %}
@@ -14,8 +20,20 @@ from app.infrastructure.docs import feature as docs
 # {% if email %}
 from app.infrastructure.email import feature as email
 # {% endif %}
+# {% if http_client %}
+from app.infrastructure.http_client import feature as http_client
+# {% endif %}
+# {% if rate_limit %}
+from app.infrastructure.rate_limit import feature as rate_limit
+# {% endif %}
+# {% if redis %}
+from app.infrastructure.redis import feature as redis
+# {% endif %}
 # {% if auth %}
 from app.infrastructure.security import feature as security
+# {% endif %}
+# {% if files %}
+from app.infrastructure.storage import feature as storage
 # {% endif %}
 # {% if email %}
 from app.modules.account_email import feature as account_email
@@ -32,15 +50,33 @@ from app.modules.auth import feature as auth
 # {% if example %}
 from app.modules.book import feature as book
 # {% endif %}
+# {% if book_cache %}
+from app.modules.book_cache import feature as book_cache
+# {% endif %}
+# {% if caller_cache %}
+from app.modules.caller_cache import feature as caller_cache
+# {% endif %}
 # {% if sessions %}
 from app.modules.cookie_session import feature as cookie_session
 # {% endif %}
+# {% if files %}
+from app.modules.file import feature as file
+# {% endif %}
 from app.modules.health import feature as health
+# {% if idempotency %}
+from app.modules.idempotency import feature as idempotency
+# {% endif %}
 # {% if oauth %}
 from app.modules.oauth import feature as oauth
 # {% endif %}
 # {% if rbac %}
 from app.modules.role import feature as role
+# {% endif %}
+# {% if task_api %}
+from app.modules.task import feature as task
+# {% endif %}
+# {% if tiers %}
+from app.modules.tier import feature as tier
 # {% endif %}
 # {% if two_factor %}
 from app.modules.two_factor import feature as two_factor
@@ -57,6 +93,24 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
     features = [
         # {% if database %}
         database.feature(settings.database, environment=settings.environment),
+        # {% endif %}
+        # {% if redis %}
+        redis.feature(settings.redis),
+        # {% endif %}
+        # {% if cache %}
+        cache.feature(settings.cache),
+        # {% endif %}
+        # {% if rate_limit %}
+        rate_limit.feature(settings.rate_limit),
+        # {% endif %}
+        # {% if celery %}
+        celery.feature(settings.celery),
+        # {% endif %}
+        # {% if http_client %}
+        http_client.feature(settings.http_client),
+        # {% endif %}
+        # {% if files %}
+        storage.feature(settings.storage),
         # {% endif %}
         # {% if email %}
         email.feature(settings.email, title=TITLE),
@@ -87,8 +141,26 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% if audit %}
         audit.feature(settings.audit),
         # {% endif %}
+        # {% if caller_cache %}
+        caller_cache.feature(),
+        # {% endif %}
+        # {% if tiers %}
+        tier.feature(),
+        # {% endif %}
+        # {% if idempotency %}
+        idempotency.feature(settings.idempotency),
+        # {% endif %}
+        # {% if task_api %}
+        task.feature(),
+        # {% endif %}
+        # {% if files %}
+        file.feature(settings.file),
+        # {% endif %}
         # {% if example %}
         book.feature(),
+        # {% endif %}
+        # {% if book_cache %}
+        book_cache.feature(),
         # {% endif %}
         docs.feature(settings.docs, title=TITLE, deployed=deployed),
         *custom_features(settings),

@@ -7,6 +7,12 @@ from pydantic_settings import SettingsConfigDict, SettingsError
 
 from app.core.settings import Environment
 from app.custom import CustomSettings
+# {% if cache %}
+from app.infrastructure.cache.settings import CacheSettings
+# {% endif %}
+# {% if celery %}
+from app.infrastructure.celery.settings import CelerySettings
+# {% endif %}
 # {% if database %}
 from app.infrastructure.database.settings import DatabaseSettings
 # {% endif %}
@@ -20,9 +26,21 @@ from app.infrastructure.http.settings import (
     SecuritySettings,
     TrustedSettings,
 )
+# {% if http_client %}
+from app.infrastructure.http_client.settings import HttpClientSettings
+# {% endif %}
 from app.infrastructure.logging.settings import LogSettings
+# {% if rate_limit %}
+from app.infrastructure.rate_limit.settings import RateLimitSettings
+# {% endif %}
+# {% if redis %}
+from app.infrastructure.redis.settings import RedisSettings
+# {% endif %}
 # {% if auth %}
 from app.infrastructure.security.settings import AuthSettings, SecretSettings
+# {% endif %}
+# {% if files %}
+from app.infrastructure.storage.settings import StorageSettings
 # {% endif %}
 # {% if email %}
 from app.modules.account_email.settings import AccountEmailSettings
@@ -35,6 +53,12 @@ from app.modules.audit.settings import AuditSettings
 # {% endif %}
 # {% if sessions %}
 from app.modules.cookie_session.settings import SessionSettings
+# {% endif %}
+# {% if files %}
+from app.modules.file.settings import FileSettings
+# {% endif %}
+# {% if idempotency %}
+from app.modules.idempotency.settings import IdempotencySettings
 # {% endif %}
 # {% if oauth %}
 from app.modules.oauth.settings import OAuthSettings
@@ -85,6 +109,12 @@ class Settings(CustomSettings):
     # {% if auth %}
     auth: AuthSettings = AuthSettings()
     # {% endif %}
+    # {% if cache %}
+    cache: CacheSettings = CacheSettings()
+    # {% endif %}
+    # {% if celery %}
+    celery: CelerySettings = CelerySettings()
+    # {% endif %}
     cors: CorsSettings = CorsSettings()
     # {% if database %}
     database: DatabaseSettings = DatabaseSettings()
@@ -93,9 +123,24 @@ class Settings(CustomSettings):
     # {% if email %}
     email: EmailSettings = EmailSettings()
     # {% endif %}
+    # {% if files %}
+    file: FileSettings = FileSettings()
+    # {% endif %}
+    # {% if http_client %}
+    http_client: HttpClientSettings = HttpClientSettings()
+    # {% endif %}
+    # {% if idempotency %}
+    idempotency: IdempotencySettings = IdempotencySettings()
+    # {% endif %}
     log: LogSettings = LogSettings()
     # {% if oauth %}
     oauth: OAuthSettings = OAuthSettings()
+    # {% endif %}
+    # {% if rate_limit %}
+    rate_limit: RateLimitSettings = RateLimitSettings()
+    # {% endif %}
+    # {% if redis %}
+    redis: RedisSettings = RedisSettings()
     # {% endif %}
     request: RequestSettings = RequestSettings()
     # {% if auth %}
@@ -104,6 +149,9 @@ class Settings(CustomSettings):
     security: SecuritySettings = SecuritySettings()
     # {% if sessions %}
     session: SessionSettings = SessionSettings()
+    # {% endif %}
+    # {% if files %}
+    storage: StorageSettings = StorageSettings()
     # {% endif %}
     trusted: TrustedSettings = TrustedSettings()
     # {% if two_factor %}

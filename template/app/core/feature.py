@@ -24,7 +24,7 @@ class CommandRunner(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadinessCheck:
-    """One thing the service needs before it can answer requests.
+    """One thing the service needs to answer requests.
 
     `check` receives what the lifespans opened. It returns when all is well and raises otherwise;
     the text of an `UnavailableError` is shown to whoever asks, any other only as its class name.
@@ -32,6 +32,8 @@ class ReadinessCheck:
 
     name: str
     check: Callable[[State], Awaitable[None]]
+    is_required: bool = True
+    """False: the service answers without it, if less well, and says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

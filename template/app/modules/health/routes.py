@@ -20,6 +20,12 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+class Readiness(BaseModel):
+    status: Literal["ok", "degraded"]
+    failing: dict[str, str]
+    """What the service does without for now, and why."""
+
+
 class NotReadyError(UnavailableError):
     code = "health.not_ready"
     title = "Not ready"
@@ -34,28 +40,35 @@ def build_router(checks: tuple[ReadinessCheck, ...]) -> APIRouter:
         return Health()
 
     @router.get("/ready", responses=raises(NotReadyError))
-    async def check_readiness(request: Request) -> Health:
-        """Tell that everything a request needs answers; name what does not."""
-        results = await asyncio.gather(*(_run(check, request) for check in checks))
-        failing = {name: reason for name, reason in results if reason is not None}
-        if failing:
-            logger.warning("not ready", **failing)
-            detail = "; ".join(f"{name}: {reason}" for name, reason in failing.items())
+    async def check_readiness(request: Request) -> Readiness:
+        """Tell that everything a request needs answers; name what does not.
+
+        Degraded: what is named is out of reach, but requests are answered without it.
+        """
+        reasons = await asyncio.gather(*(_run(check, request) for check in checks))
+        results = zip(checks, reasons, strict=True)
+        failing = {check: reason for check, reason in results if reason is not None}
+        named = {check.name: reason for check, reason in failing.items()}
+        if any(check.is_required for check in failing):
+            logger.warning("not ready", **named)
+            detail = "; ".join(f"{name}: {reason}" for name, reason in named.items())
             raise NotReadyError(detail, retry_after_seconds=5)
-        return Health()
+        if failing:
+            logger.warning("ready, but degraded", **named)
+        return Readiness(status="degraded" if failing else "ok", failing=named)
 
     return router
 
 
-async def _run(check: ReadinessCheck, request: Request) -> tuple[str, str | None]:
-    """The check's name, and why it failed."""
+async def _run(check: ReadinessCheck, request: Request) -> str | None:
+    """Why it failed."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             await check.check(request.scope["state"])
     except TimeoutError:
-        return check.name, f"no answer within {CHECK_TIMEOUT_SECONDS:g} seconds"
+        return f"no answer within {CHECK_TIMEOUT_SECONDS:g} seconds"
     except UnavailableError as exc:
-        return check.name, exc.detail
+        return exc.detail
     except Exception as exc:  # noqa: BLE001 (whatever it is, the service is not ready)
-        return check.name, type(exc).__name__
-    return check.name, None
+        return type(exc).__name__
+    return None

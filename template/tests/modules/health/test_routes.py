@@ -35,9 +35,13 @@ async def hanging(_: State) -> None:
 
 
 async def get(path: str, **checks: object) -> Response:
-    readiness = tuple(
+    readiness = (
         ReadinessCheck(name=name, check=check) for name, check in checks.items() if callable(check)
     )
+    return await answer_of(*readiness, path=path)
+
+
+async def answer_of(*readiness: ReadinessCheck, path: str = "/health/ready") -> Response:
     features = [Feature(name="kettle", readiness=readiness), Feature(name="other")]
     settings = FixedSettings(environment="test", trusted={"hosts": ["api.example.com"]})
     async with serving(settings, [*features, feature(features)]) as client:
@@ -62,10 +66,29 @@ class TestReady:
         response = await get("/health/ready")
 
         assert response.status_code == 200
-        assert response.json() == {"status": "ok"}
+        assert response.json() == {"status": "ok", "failing": {}}
 
     async def test_is_ok_when_all_checks_are(self) -> None:
         assert (await get("/health/ready", water=fine, power=fine)).status_code == 200
+
+    async def test_is_degraded_without_what_is_not_required(self) -> None:
+        optional = ReadinessCheck(name="milk", check=broken, is_required=False)
+        required = ReadinessCheck(name="power", check=down)
+
+        with capture_logs() as lines:
+            degraded = await answer_of(optional)
+            not_ready = await answer_of(optional, required)
+
+        assert degraded.status_code == 200
+        assert degraded.json() == {
+            "status": "degraded",
+            "failing": {"milk": "ConnectionRefusedError"},
+        }
+        assert lines[0]["event"] == "ready, but degraded"
+        assert not_ready.status_code == 503
+        assert not_ready.json()["detail"] == (
+            "milk: ConnectionRefusedError; power: The grid is down: call 555-0100."
+        )
 
     async def test_names_what_fails(self) -> None:
         with capture_logs() as lines:

@@ -1,0 +1,5 @@
+from app.core.settings import SettingsGroup
+
+
+class CacheSettings(SettingsGroup):
+    """Read from `CACHE_*`."""

@@ -1,0 +1,5 @@
+from app.core.settings import SettingsGroup
+
+
+class CelerySettings(SettingsGroup):
+    """Read from `CELERY_*`."""

@@ -1,0 +1,31 @@
+from asyncio import gather
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from app.core.feature import Feature, ReadinessCheck, State
+
+from .clients import RedisClients, redis_clients_of
+from .settings import RedisSettings
+
+
+def feature(settings: RedisSettings) -> Feature:
+    @asynccontextmanager
+    async def lifespan(_: State) -> AsyncGenerator[State]:
+        clients = RedisClients(settings)
+        # Readiness asks it from the start.
+        clients.of()
+        try:
+            yield {"redis_clients": clients}
+        finally:
+            await clients.aclose()
+
+    return Feature(
+        name="redis",
+        lifespan=lifespan,
+        # Who uses it says what happens without it; no request fails for its absence alone.
+        readiness=(ReadinessCheck(name="redis", check=_check, is_required=False),),
+    )
+
+
+async def _check(state: State) -> None:
+    await gather(*(client.ping() for client in redis_clients_of(state)))

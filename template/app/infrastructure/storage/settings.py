@@ -1,0 +1,5 @@
+from app.core.settings import SettingsGroup
+
+
+class StorageSettings(SettingsGroup):
+    """Read from `STORAGE_*`."""

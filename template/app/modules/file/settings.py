@@ -1,0 +1,5 @@
+from app.core.settings import SettingsGroup
+
+
+class FileSettings(SettingsGroup):
+    """Read from `FILE_*`."""
