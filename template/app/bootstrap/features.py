@@ -142,7 +142,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         audit.feature(settings.audit),
         # {% endif %}
         # {% if caller_cache %}
-        caller_cache.feature(),
+        caller_cache.feature(settings.caller_cache),
         # {% endif %}
         # {% if tiers %}
         tier.feature(),

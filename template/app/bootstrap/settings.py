@@ -51,6 +51,9 @@ from app.modules.api_key.settings import ApiKeySettings
 # {% if audit %}
 from app.modules.audit.settings import AuditSettings
 # {% endif %}
+# {% if caller_cache %}
+from app.modules.caller_cache.settings import CallerCacheSettings
+# {% endif %}
 # {% if sessions %}
 from app.modules.cookie_session.settings import SessionSettings
 # {% endif %}
@@ -111,6 +114,9 @@ class Settings(CustomSettings):
     # {% endif %}
     # {% if cache %}
     cache: CacheSettings = CacheSettings()
+    # {% endif %}
+    # {% if caller_cache %}
+    caller_cache: CallerCacheSettings = CallerCacheSettings()
     # {% endif %}
     # {% if celery %}
     celery: CelerySettings = CelerySettings()

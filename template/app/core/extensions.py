@@ -1,5 +1,5 @@
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Kind = TypeVar("Kind")
 
@@ -13,7 +13,12 @@ class Extensions:
 
     def __init__(self, offered: Iterable[object] = ()) -> None:
         self._offered = tuple(offered)
+        # Requests ask again and again.
+        self._by_kind: dict[type, tuple[Any, ...]] = {}
 
     def of(self, kind: type[Kind]) -> tuple[Kind, ...]:
         """Those of one kind, in the order of the features."""
-        return tuple(item for item in self._offered if isinstance(item, kind))
+        if (found := self._by_kind.get(kind)) is None:
+            found = tuple(item for item in self._offered if isinstance(item, kind))
+            self._by_kind[kind] = found
+        return found

@@ -11,6 +11,7 @@ from app.infrastructure.security.dependencies import events_of
 from app.infrastructure.security.keys import Keyring
 from app.modules.user.authentication import Authenticator, Caller
 from app.modules.user.errors import NotAuthenticatedError
+from app.modules.user.lookup import find_caller
 from app.modules.user.models import ACTIVE_USER, CurrentUser, User
 
 from .crud import ApiKeyCRUD
@@ -27,6 +28,7 @@ _keys, _users = ApiKey.__table__.c, User.__table__.c
 
 
 class _Key(NamedTuple):
+    user: CurrentUser
     id: UUID
     key_hash: str
     scopes: str
@@ -43,12 +45,11 @@ class _Key(NamedTuple):
 
 # Built once: it runs on every request with a key. Expired and revoked ones are found too, so that
 # their use is noticed.
-_CALLER = (
-    ACTIVE_USER.add_columns(*(_keys[name] for name in _Key._fields))
+_KEY = (
+    ACTIVE_USER.add_columns(*(_keys[name] for name in _Key._fields[1:]))
     .join(ApiKey.__table__, _keys.user_id == _users.id)
     .where(_keys.key_hash.in_(bindparam("digests", expanding=True)))
 )
-_FIELDS = len(CurrentUser._fields)
 
 
 class ApiKeyAuthenticator(Authenticator):
@@ -65,11 +66,10 @@ class ApiKeyAuthenticator(Authenticator):
         if not is_well_formed(credential):
             raise NotAuthenticatedError
         digests = key_digests(cast("Keyring", connection.state.keyring), credential)
-        async with database_of(connection).reading() as session:
-            row = (await session.execute(_CALLER, {"digests": digests})).one_or_none()
-        if row is None:
+        key = await find_caller(connection, digests[0], _Key, _KEY, {"digests": digests})
+        if key is None:
             raise NotAuthenticatedError
-        user, key, now = CurrentUser(*row[:_FIELDS]), _Key(*row[_FIELDS:]), datetime.now(UTC)
+        user, now = key.user, datetime.now(UTC)
         if (end := key.end(now)) is not None:
             await self._report(connection, user.id, key, end, now)
             raise NotAuthenticatedError

@@ -1,7 +1,7 @@
 """The bearer form of a login: a short-lived access token and a refresh token for the next one."""
 
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, cast
+from typing import ClassVar, NamedTuple, cast
 
 from fastapi import Response
 from sqlalchemy import bindparam
@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from app.infrastructure.database.database import Database
-from app.infrastructure.database.session import database_of
 from app.infrastructure.security.dependencies import tokens_of
 from app.infrastructure.security.events import SecurityEvents
 from app.infrastructure.security.keys import new_token, token_hash
@@ -17,6 +16,7 @@ from app.infrastructure.security.settings import AuthSettings
 from app.infrastructure.security.tokens import AccessTokens, InvalidTokenError
 from app.modules.user.authentication import BEARER, Authenticator, Caller
 from app.modules.user.errors import NotAuthenticatedError
+from app.modules.user.lookup import find_caller
 from app.modules.user.models import ACTIVE_USER, CurrentUser, User
 from app.modules.user.service import find_user
 
@@ -27,17 +27,21 @@ from .schemas import TokenRead
 from .steps import Grant
 
 _sessions, _users = LoginSession.__table__, User.__table__
+
+
+class _LoggedIn(NamedTuple):
+    user: CurrentUser
+    authenticated_at: datetime
+    methods: str
+    expires_at: datetime
+
+
 # Built once: it runs on every request with a token.
-_CALLER = (
-    ACTIVE_USER.add_columns(_sessions.c.authenticated_at, _sessions.c.methods)
+_LOGGED_IN = (
+    ACTIVE_USER.add_columns(*(_sessions.c[name] for name in _LoggedIn._fields[1:]))
     .join(_sessions, _sessions.c.user_id == _users.c.id)
-    .where(
-        _sessions.c.id == bindparam("session_id"),
-        _sessions.c.revoked_at.is_(None),
-        _sessions.c.expires_at > bindparam("now"),
-    )
+    .where(_sessions.c.id == bindparam("session_id"), _sessions.c.revoked_at.is_(None))
 )
-_FIELDS = len(CurrentUser._fields)
 
 
 class BearerAuthenticator(Authenticator):
@@ -55,20 +59,23 @@ class BearerAuthenticator(Authenticator):
             claims = tokens_of(connection).read(credential)
         except InvalidTokenError:
             raise NotAuthenticatedError from None
-        values = {"session_id": claims.session_id, "now": datetime.now(UTC)}
-        # A session of its own, closed before the route runs: holding one connection while waiting
-        # for a second is how pools lock up.
-        async with database_of(connection).reading() as session:
-            row = (await session.execute(_CALLER, values)).one_or_none()
-        if row is None or row[0] != claims.user_id:
+        session_id = claims.session_id
+        found = await find_caller(
+            connection, session_id.hex, _LoggedIn, _LOGGED_IN, {"session_id": session_id}
+        )
+        if (
+            found is None
+            or found.user.id != claims.user_id
+            or found.expires_at <= datetime.now(UTC)
+        ):
             raise NotAuthenticatedError
         return Caller(
-            user=CurrentUser(*row[:_FIELDS]),
+            user=found.user,
             credential=self.scheme_name,
             scopes=claims.scopes,
-            session_id=claims.session_id,
-            authenticated_at=row[_FIELDS],
-            methods=frozenset(row[_FIELDS + 1].split()),
+            session_id=session_id,
+            authenticated_at=found.authenticated_at,
+            methods=frozenset(found.methods.split()),
         )
 
 

@@ -5,11 +5,13 @@ from typing import Any, ClassVar, cast
 from fastapi.security import APIKeyCookie
 from starlette.requests import HTTPConnection
 
+from app.infrastructure.security.keys import token_hash
 from app.modules.user.authentication import Authenticator, Caller
 from app.modules.user.errors import NotAuthenticatedError
+from app.modules.user.lookup import find_caller, keep_caller
 
 from .cookie import SECURE_NAME, SessionCookie
-from .crud import FoundSession
+from .crud import FOUND_SESSION, FoundSession
 from .csrf import CSRF_HEADER, SAFE_METHODS, CsrfTokens, is_from_us
 from .errors import CsrfError
 from .service import CookieSessions
@@ -54,7 +56,10 @@ class CookieAuthenticator(Authenticator):
     async def recognize(self, connection: HTTPConnection, token: str) -> FoundSession:
         """Raises `NotAuthenticatedError` and `CsrfError`."""
         sessions, now = sessions_of(connection), datetime.now(UTC)
-        found = await sessions.find(token)
+        hashed = token_hash(token)
+        found = await find_caller(
+            connection, hashed, FoundSession, FOUND_SESSION, {"token_hash": hashed}
+        )
         if found is None:
             raise NotAuthenticatedError
         if not found.is_live(now):
@@ -65,8 +70,10 @@ class CookieAuthenticator(Authenticator):
         if not self._is_meant(connection, found):
             await sessions.note_forgery(found.user.id, connection.url.path)
             raise CsrfError
-        await sessions.note_use(found, now)
-        return found
+        seen = await sessions.note_use(found, now)
+        if seen is not found:
+            await keep_caller(connection, hashed, seen)
+        return seen
 
     def _is_meant(self, connection: HTTPConnection, found: FoundSession) -> bool:
         if connection.scope["type"] == "websocket":

@@ -32,7 +32,7 @@ class FoundSession(NamedTuple):
 
 
 # Built once: it runs on every request with a cookie.
-_FOUND = (
+FOUND_SESSION = (
     ACTIVE_USER.add_columns(
         _sessions.c.id,
         *(_sessions.c[name] for name in FoundSession._fields[2:7]),
@@ -42,14 +42,6 @@ _FOUND = (
     .join(_cookies, _cookies.c.session_id == _sessions.c.id)
     .where(_cookies.c.token_hash == bindparam("token_hash"))
 )
-_USER_FIELDS = len(CurrentUser._fields)
-
-
-async def find(session: AsyncSession, token_hash: str) -> FoundSession | None:
-    row = (await session.execute(_FOUND, {"token_hash": token_hash})).one_or_none()
-    if row is None:
-        return None
-    return FoundSession(CurrentUser(*row[:_USER_FIELDS]), *row[_USER_FIELDS:])
 
 
 async def add(session: AsyncSession, record: CookieSession) -> None:

@@ -70,14 +70,7 @@ class CookieSessions:
         )
         return renewed if is_replaced else None
 
-    async def find(self, token: str) -> FoundSession | None:
-        """One query. What is found may be over."""
-        # A session of its own, closed before the route runs: holding one connection while waiting
-        # for a second is how pools lock up.
-        async with self.database.reading() as session:
-            return await crud.find(session, token_hash(token))
-
-    async def note_use(self, found: FoundSession, now: datetime) -> None:
+    async def note_use(self, found: FoundSession, now: datetime) -> FoundSession:
         """Put off the idle end: one write a minute and session, before the request's own.
 
         In a transaction of its own, so that a refused request counts as use too; and one that fails
@@ -85,7 +78,8 @@ class CookieSessions:
         """
         unseen_since = now - _SEEN_INTERVAL
         if found.last_seen_at > unseen_since:
-            return
+            return found
+        idle_expires_at = now + self._idle
         try:
             async with self.database.transaction() as session:
                 await crud.touch(
@@ -93,10 +87,12 @@ class CookieSessions:
                     found.session_id,
                     now=now,
                     unseen_since=unseen_since,
-                    idle_expires_at=now + self._idle,
+                    idle_expires_at=idle_expires_at,
                 )
         except Exception:
             logger.exception("the use of a session was not noted")
+            return found
+        return found._replace(last_seen_at=now, idle_expires_at=idle_expires_at)
 
     async def note_forgery(self, user_id: UUID, path: str) -> None:
         async with self.database.transaction() as session:

@@ -30,6 +30,7 @@ from .errors import (
     UserNotFoundError,
     WrongPasswordError,
 )
+from .lookup import forget_caller
 from .models import CurrentUser, User
 from .passwords import check_password
 from .permissions import Policy, rank_of
@@ -120,6 +121,7 @@ class UserService(UserReader):
         super().__init__(users)
         self.events = events
         self.check = check
+        self.extensions = extensions
         self.email_changes = extensions.of(EmailChange)
         self.personal_data = extensions.of(PersonalData)
         self.policies = extensions.of(Policy)
@@ -164,6 +166,7 @@ class UserService(UserReader):
             if not self.email_changes:
                 changes |= {"email": data.email, "email_verified": False}
                 await self.events.record(self.users.session, "email_changed", user_id)
+        forget_caller(self.users.session, self.extensions, user_id)
         with _taken():
             return await self.users.update(user, UserUpdateInternal(**changes).model_dump())
 
