@@ -32,6 +32,11 @@ def current_origin() -> Origin:
     return _origin.get() or Origin()
 
 
+def current_address() -> str:
+    """What attempts are counted by; empty in commands and background work."""
+    return current_origin().address or ""
+
+
 class OriginMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -21,14 +21,19 @@ class Keyring:
     def __init__(self, settings: SecretSettings) -> None:
         secrets = (settings.key, *settings.previous_keys)
         self._secrets = [secret.get_secret_value().encode() for secret in secrets]
+        # Requests ask for the same few again and again.
+        self._derived: dict[str, list[bytes]] = {}
 
     def derive(self, purpose: str) -> list[bytes]:
         """32 bytes for each secret, the one in use first."""
-        info = purpose.encode()
-        return [
-            HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(secret)
-            for secret in self._secrets
-        ]
+        if (known := self._derived.get(purpose)) is None:
+            info = purpose.encode()
+            known = [
+                HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(secret)
+                for secret in self._secrets
+            ]
+            self._derived[purpose] = known
+        return known
 
     def digests(self, purpose: str, text: str) -> list[str]:
         """The keyed hashes (HMAC-SHA256, hex) a text may be stored under, the one in use first."""

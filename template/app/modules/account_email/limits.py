@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from app.infrastructure.security.context import current_origin
+from app.infrastructure.security.context import current_address
 from app.infrastructure.security.settings import AuthSettings
 from app.modules.throttle.service import Limit, Throttle
 
@@ -24,9 +24,7 @@ async def take_mail(
     address has had its share: one place alone cannot use up everybody's.
     """
     per_address, per_mailbox = settings.mails_per_address, settings.mails_per_mailbox
-    await throttle.take(
-        _limit(f"mail-{purpose}-address", per_address), current_origin().address or ""
-    )
+    await throttle.take(_limit(f"mail-{purpose}-address", per_address), current_address())
     if asked_by is not None:
         await throttle.take(_limit(f"mail-{purpose}-account", per_mailbox), str(asked_by), asked_by)
     await throttle.take(_limit(f"mail-{purpose}-mailbox", per_mailbox), email)

@@ -6,7 +6,7 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.infrastructure.security.context import current_origin
+from app.infrastructure.security.context import current_address, current_origin
 from app.infrastructure.security.keys import token_hash
 from app.modules.auth.service import AuthService
 from app.modules.user.models import User
@@ -118,7 +118,7 @@ class AccountEmailService:
         try:
             yield
         except InvalidEmailTokenError:
-            address = current_origin().address or ""
+            address = current_address()
             await self.auth.throttle.take(refusals_limit(self.auth.settings), address)
             async with self.auth.database.transaction() as session:
                 await self.auth.events.record(

@@ -21,7 +21,7 @@ from app.infrastructure.database.affected import affected
 from app.infrastructure.database.upsert import upsert
 from app.modules.common.crud import CRUD
 from app.modules.common.listing import Listing, Rows
-from app.modules.user.models import User
+from app.modules.common.models import first_id_at
 
 from .models import ApiKey, ApiKeyUsage, ApiKeyUsageDay, KeyTouch, KeyUse
 from .schemas import ApiKeyRead, UsageRead
@@ -75,18 +75,6 @@ class ApiKeyCRUD(CRUD[ApiKey]):
         """Revoked ones too."""
         statement = select(ApiKey).where(ApiKey.user_id == user_id).order_by(ApiKey.id)
         return (await self.session.scalars(statement)).all()
-
-    async def lock_user(self, user_id: UUID) -> bool:
-        """Let nobody else count this user's keys or close the account before we are done.
-
-        Whether the account may be used. SQLite has one writer at a time anyway.
-        """
-        statement = (
-            select(User.id)
-            .where(User.id == user_id, User.is_active, User.deleted_at.is_(None))
-            .with_for_update(key_share=True)
-        )
-        return await self.session.scalar(statement) is not None
 
     async def count_live(self, user_id: UUID, now: datetime) -> int:
         """Those that count towards the limit: one that was rotated has its successor for it."""
@@ -171,10 +159,7 @@ class UsageCRUD(CRUD[ApiKeyUsage]):
         return (await self.session.scalars(statement)).all()
 
     async def purge(self, before: datetime) -> int:
-        # Ids begin with the milliseconds at which they were made (RFC 9562), so the primary key's
-        # index finds the old ones.
-        oldest = UUID(int=int(before.timestamp() * 1000) << 80)
-        statement = delete(ApiKeyUsage).where(ApiKeyUsage.id < oldest)
+        statement = delete(ApiKeyUsage).where(ApiKeyUsage.id < first_id_at(before))
         return await affected(self.session, statement)
 
 

@@ -9,6 +9,7 @@ from app.modules.common.listing import Rows
 from app.modules.common.pagination import CursorQuery, PageQuery
 from app.modules.throttle.service import Limit, Throttle
 from app.modules.user.errors import NotAuthenticatedError
+from app.modules.user.service import lock_user
 
 from .crud import ApiKeyCRUD, UsageCRUD
 from .errors import (
@@ -153,7 +154,7 @@ class ApiKeyService(ApiKeyRevocation):
             raise ScopeNotHeldError
         expires_at = self.rules.expiry(data.expires_at)
         # The account itself is what two requests at the same moment have to take turns at.
-        if not await self.keys.lock_user(self.user_id):
+        if not await lock_user(self.keys.session, self.user_id):
             raise NotAuthenticatedError
         most = self.rules.settings.keys_per_user
         if await self.keys.count_live(self.user_id, datetime.now(UTC)) >= most:

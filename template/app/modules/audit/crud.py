@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.infrastructure.database.affected import affected
 from app.modules.common.listing import Listing, Rows
+from app.modules.common.models import first_id_at
 
 from .models import AuditEvent
 from .schemas import AuditEventRead, AuditQuery
@@ -17,7 +18,6 @@ _table = AuditEvent.__table__
 _events = _table.c
 # An id is made right after its event's time. A clock that was set back in between must not hide it.
 _SLACK_MS = 60_000
-_LAST_MS = 2**48 - 1
 _BATCH = 1000
 
 # Looking at the id too lets every index, which has the id in it, serve a span of time.
@@ -62,9 +62,9 @@ class AuditCRUD:
         filters = filters_of(query)
         values = dict(filters)
         if "since" in filters:
-            values["since_id"] = _id_around(filters["since"], -_SLACK_MS)
+            values["since_id"] = first_id_at(filters["since"], shift_ms=-_SLACK_MS)
         if "until" in filters:
-            values["until_id"] = _id_around(filters["until"], _SLACK_MS)
+            values["until_id"] = first_id_at(filters["until"], shift_ms=_SLACK_MS)
         listing = _listing(frozenset(filters))
         return await listing.after(self.session, values, last=query.after, limit=query.limit)
 
@@ -88,7 +88,7 @@ class AuditCRUD:
         last = UUID(int=0)
         if since is not None:
             statement = statement.where(_events.at >= since)
-            last = _id_around(since, -_SLACK_MS)
+            last = first_id_at(since, shift_ms=-_SLACK_MS)
         while True:
             result = await self.session.execute(statement.where(_events.id > last))
             rows = [dict(row) for row in result.mappings()]
@@ -99,7 +99,7 @@ class AuditCRUD:
 
     async def delete_before(self, at: datetime) -> int:
         statement = delete(AuditEvent).where(
-            _events.at < at, _events.id <= _id_around(at, _SLACK_MS)
+            _events.at < at, _events.id <= first_id_at(at, shift_ms=_SLACK_MS)
         )
         return await affected(self.session, statement)
 
@@ -111,9 +111,3 @@ class AuditCRUD:
             .where(or_(_events.actor_id == user_id, by_a_stranger))
             .values(address=None, user_agent=None)
         )
-
-
-def _id_around(at: datetime, distance_ms: int) -> UUID:
-    """The lowest id that can be made so long after `at`: UUIDv7 begins with the milliseconds."""
-    milliseconds = int(at.timestamp() * 1000) + distance_ms
-    return UUID(int=min(max(milliseconds, 0), _LAST_MS) << 80)

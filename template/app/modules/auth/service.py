@@ -4,7 +4,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.infrastructure.database.database import Database
-from app.infrastructure.security.context import current_origin
+from app.infrastructure.security.context import current_address
 from app.infrastructure.security.events import SecurityEvents
 from app.infrastructure.security.settings import AuthSettings
 from app.modules.throttle.service import Limit, Throttle, forget_attempts
@@ -54,7 +54,7 @@ class AuthService:
         identifier = _canonical(identifier)
         async with self.database.reading() as session:
             user = await find_for_login(session, identifier)
-        address = current_origin().address or ""
+        address = current_address()
         # A name that nobody has is counted like one that somebody has.
         subject = str(user.id) if user else identifier
         await self.throttle.take(address_limit(self.settings), address)

@@ -12,6 +12,9 @@ from uuid_utils.compat import uuid7
 from app.infrastructure.database.base import Base
 from app.infrastructure.database.types import UtcDateTime
 
+# 48 bits.
+_LAST_MS = (1 << 48) - 1
+
 
 class Record(Base):
     """A table with an `id` of UUID version 7.
@@ -27,6 +30,15 @@ class Record(Base):
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 (SQLAlchemy passes the class)
         # Values set by the database come back with the statement; nothing loads lazily.
         return {"eager_defaults": True}
+
+
+def first_id_at(moment: datetime, *, shift_ms: int = 0) -> UUID:
+    """The lowest id of a `Record` made so long after `moment`: older ones are below it (RFC 9562).
+
+    So the primary key's index finds them.
+    """
+    milliseconds = int(moment.timestamp() * 1000) + shift_ms
+    return UUID(int=min(max(milliseconds, 0), _LAST_MS) << 80)
 
 
 class TimestampMixin:

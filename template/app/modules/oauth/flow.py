@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from app.core.errors import ConflictError, ForbiddenError
-from app.infrastructure.security.context import current_origin
+from app.infrastructure.security.context import current_address
 from app.infrastructure.security.keys import new_token, token_hash
 from app.modules.auth.service import address_limit
 from app.modules.throttle.service import Limit
@@ -150,4 +150,4 @@ class OAuthFlow:
 
 
 def _address() -> str:
-    return current_origin().address or ""
+    return current_address()

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.errors import translate_violations
-from app.infrastructure.security.context import current_origin
+from app.infrastructure.security.context import current_address
 from app.infrastructure.security.events import SecurityEvents
 from app.infrastructure.security.settings import AuthSettings
 from app.modules.auth.sessions import LoginSessions
@@ -124,7 +124,7 @@ class OAuthService:
             if await OAuthAccountCRUD(session).find(provider, identity.subject):
                 return
         limit = registration_limit(self.settings)
-        await self.throttle.take(limit, current_origin().address or "")
+        await self.throttle.take(limit, current_address())
 
     async def _log_in(self, provider: str, identity: Identity) -> UUID:
         async with self.database.transaction() as session:

@@ -5,7 +5,7 @@ from typing import Annotated, cast
 import typer
 
 from app.core.feature import CommandRunner, State
-from app.modules.user.service import find_for_login
+from app.modules.user.service import find_for_login, lock_user
 
 from .crud import RoleCRUD
 from .defaults import default_roles
@@ -86,7 +86,7 @@ def _change(context: typer.Context, identifier: str, name: str, *, is_given: boo
             user = await find_for_login(session, identifier.lower())
             if user is None:
                 return False, f"No account has the name or address {identifier!r}."
-            await roles.lock_user(user.id)
+            await lock_user(session, user.id)
             role = await roles.get_named(name)
             if role is None:
                 return False, f"No role has the name {name!r}."

@@ -67,12 +67,6 @@ class RoleCRUD(CRUD[Role]):
         statement = self.select().where(Role.id.in_(role_ids)).order_by(Role.id)
         return (await self.session.scalars(statement.with_for_update(read=True))).all()
 
-    async def lock_user(self, user_id: UUID) -> None:
-        """One change of an account's roles at a time."""
-        # Not the key: rows that refer to the account can still be added.
-        statement = select(User.id).where(User.id == user_id).with_for_update(key_share=True)
-        await self.session.execute(statement)
-
     async def of_user(self, user_id: UUID) -> Sequence[Role]:
         statement = self.highest_first().join(UserRole).where(UserRole.user_id == user_id)
         return (await self.session.scalars(statement)).all()

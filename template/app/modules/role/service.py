@@ -13,7 +13,7 @@ from app.modules.common.pagination import PageQuery
 from app.modules.user.models import CurrentUser, User
 from app.modules.user.permissions import Permission, Policy, rank_of
 from app.modules.user.schemas import UserAdminRead
-from app.modules.user.service import UserReader, UserService
+from app.modules.user.service import UserReader, UserService, lock_user
 
 from .crud import RoleCRUD, has_role
 from .errors import (
@@ -151,7 +151,7 @@ class RoleService(RoleReader):
 
     async def replace(self, user_id: UUID, role_ids: Collection[UUID]) -> Sequence[Role]:
         """Give an account these roles and take all others."""
-        await self.roles.lock_user(user_id)
+        await lock_user(self.roles.session, user_id)
         user = await self.accounts.get(user_id)
         await self.accounts.require_rank(self.manager.user, user)
         current = {role.id: role for role in await self.roles.of_user(user_id)}

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import ConflictError
 from app.infrastructure.database.database import Database
-from app.infrastructure.security.context import current_origin
+from app.infrastructure.security.context import current_address
 from app.infrastructure.security.events import SecurityEvents
 from app.infrastructure.security.keys import token_hash
 from app.infrastructure.security.settings import AuthSettings
@@ -91,7 +91,7 @@ class CodeCheck:
 
         Raises `TwoFactorRefusedError`, whatever was wrong, and `TooManyAttemptsError`.
         """
-        address = current_origin().address or ""
+        address = current_address()
         await self.throttle.take(address_limit(self.settings), address)
         found = self.factor.read_challenge(challenge.get_secret_value())
         if found is None or found.login.grant != grant:

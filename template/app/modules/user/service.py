@@ -13,7 +13,7 @@ from app.core.extensions import Extensions
 from app.infrastructure.database.after_commit import after_rollback
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.errors import translate_violations
-from app.infrastructure.security.context import current_origin
+from app.infrastructure.security.context import current_address
 from app.infrastructure.security.events import SecurityEvents
 from app.infrastructure.security.passwords import PasswordHasher
 from app.infrastructure.security.settings import AuthSettings
@@ -132,7 +132,7 @@ class UserService(UserReader):
         if not settings.registration_enabled:
             raise RegistrationClosedError
         limit = registration_limit(settings)
-        await self.check.throttle.take(limit, current_origin().address or "")
+        await self.check.throttle.take(limit, current_address())
         return await self.create(data)
 
     async def create(self, data: UserCreate, *, is_superuser: bool = False) -> User:
@@ -262,6 +262,17 @@ def registration_limit(settings: AuthSettings) -> Limit:
 async def find_for_login(session: AsyncSession, identifier: str) -> User | None:
     """The account with this username or canonical e-mail address, with its password hash."""
     return await UserCRUD(session).get_for_login(identifier)
+
+
+async def lock_user(session: AsyncSession, user_id: UUID) -> bool:
+    """Let nobody else change this account, or what counts towards it, before we are done.
+
+    Whether it may be used. SQLite has one writer at a time anyway.
+    """
+    # Not the key: rows that refer to the account can still be added.
+    is_usable = User.is_active & User.deleted_at.is_(None)
+    statement = select(is_usable).where(User.id == user_id).with_for_update(key_share=True)
+    return bool(await session.scalar(statement))
 
 
 async def find_user(session: AsyncSession, user_id: UUID) -> User | None:
