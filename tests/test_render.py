@@ -12,7 +12,7 @@ from harness.checks import mentions, problems, residue, residue_problems
 from harness.projects import Renderer, read_texts, read_tree
 from harness.questionnaire import Value
 from harness.report import RecordProperty, identify
-from harness.rows import Row, all_rows, one_off, questionnaire, switches_of
+from harness.rows import Row, all_rows, derived_of, one_off, questionnaire, switches_of
 
 pytestmark = pytest.mark.render
 
@@ -20,7 +20,7 @@ ONE_OFF = [pytest.param(switches, id=f"{name}={value}".lower()) for name, value,
 
 
 def check(project: Path, switches: Mapping[str, Value]) -> None:
-    found = problems(project, switches)
+    found = problems(project, derived_of(switches))
     assert not found, "\n".join(["", *found])
 
 
@@ -49,17 +49,20 @@ class TestResidueVocabulary:
     def test_every_switch_has_words(self) -> None:
         switches = questionnaire().switches
         expected = {name: {True} if True in values else set(values) - {"none"} for name, values in switches.items()}
+        expected |= {name: {True} for name in questionnaire().derived_switches}
         assert {name: set(entry) for name, entry in residue().items()} == expected
 
     @pytest.mark.parametrize(("name", "value"), [(name, value) for name, entry in residue().items() for value in entry])
     def test_words_occur_where_it_is_on(self, name: str, value: Value, render: Renderer) -> None:
         everything = switches_of({"preset": "everything"})
-        texts = read_texts(render(preset="custom", **{**everything, name: value}))
+        changed = {name: value} if name in everything else {}
+        texts = read_texts(render(preset="custom", **{**everything, **changed}))
         assert list(mentions(texts, residue()[name][value]))
 
     @pytest.mark.parametrize(("name", "value"), [(name, value) for name, entry in residue().items() for value in entry])
     def test_words_are_found_where_it_is_said_to_be_off(self, name: str, value: Value, render: Renderer) -> None:
-        on: dict[str, Any] = {**switches_of({"preset": "everything"}), name: value}
+        everything = switches_of({"preset": "everything"})
+        on: dict[str, Any] = {**everything, **({name: value} if name in everything else {})}
         project = render(preset="custom", **on)
-        off = {**on, name: False}
+        off = {**derived_of(on), name: False}
         assert residue_problems(read_tree(project), read_texts(project), off) != []

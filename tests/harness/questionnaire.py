@@ -99,6 +99,11 @@ class Questionnaire:
         return [name for name, question in self.questions.items() if question.get("when") is False]
 
     @cached_property
+    def derived_switches(self) -> Sequence[str]:
+        """What is on or off because other switches are."""
+        return [name for name in self.hidden if self.questions[name]["type"] == "bool"]
+
+    @cached_property
     def closed(self) -> Sequence[str]:
         """Questions with a fixed set of answers."""
         return [

@@ -109,6 +109,12 @@ def switches_of(answers: Mapping[str, Any]) -> dict[str, Value]:
     return {name: answered[name] for name in questionnaire().switches}
 
 
+def derived_of(switches: Mapping[str, Value]) -> dict[str, Value]:
+    """The switches, and those that follow from them."""
+    answered = questionnaire().answer(preset="custom", **switches)
+    return {**switches, **{name: answered[name] for name in questionnaire().derived_switches}}
+
+
 def one_off() -> Iterator[tuple[str, Value, dict[str, Value]]]:
     """Everything on but one switch and what needs it; a choice takes each of its other values in turn."""
     everything = switches_of({"preset": "everything"})
