@@ -13,7 +13,7 @@ from harness.git import commit_all, git
 from harness.projects import VERSION, Renderer, differences, read_tree, update
 from harness.questionnaire import Questionnaire
 from harness.recipe import ADD_A_MODULE, blocks, follow
-from harness.rows import committed, questionnaire, switches_of
+from harness.rows import committed, derived_of, questionnaire, switches_of
 from harness.service import check_service
 
 SHARED_FILES = {
@@ -56,8 +56,8 @@ class TestToyFeature:
     def test_renders_on_and_off_without_residue(self, with_toy: Renderer) -> None:
         everything = switches_of({"preset": "everything"})
         on, off = (with_toy(preset="custom", **everything, tide=value) for value in (True, False))
-        assert problems(on, everything) == []
-        assert problems(off, everything) == []
+        assert problems(on, derived_of(everything)) == []
+        assert problems(off, derived_of(everything)) == []
         words = re.compile(rb"\btides?\b", re.IGNORECASE)
         mentioning = {name for name, text in read_tree(on).items() if words.search(text)}
         assert {name.removeprefix("template/") for name in toy_feature.FILES} - mentioning <= {

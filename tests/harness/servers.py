@@ -112,6 +112,30 @@ def running_postgresql(programs: Path, folder: Path, user: Mapping[str, Any]) ->
 
 
 @contextmanager
+def redis() -> Iterator[str]:
+    """The URL of a server: the one in TEST_REDIS_URL, else one of its own on a free port, which keeps nothing."""
+    if url := os.environ.get("TEST_REDIS_URL"):
+        yield url
+        return
+    program = shutil.which("redis-server")
+    if program is None:
+        missing("Redis is needed: install it (Debian: apt-get install redis-server) or set TEST_REDIS_URL")
+    with tempfile.TemporaryDirectory(prefix="slipway-redis-") as folder:
+        port, log = free_port(), Path(folder) / "log"
+        with log.open("w") as output:
+            server = subprocess.Popen(
+                [str(program), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            wait_until(lambda: socket.create_connection(("127.0.0.1", port), 1).close(), server, log)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            stop(server, fast=True)
+
+
+@contextmanager
 def new_database(server: str) -> Iterator[str]:
     """The URL of an empty database, dropped afterwards."""
     name = f"slipway_{uuid4().hex}"
