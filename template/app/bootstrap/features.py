@@ -20,8 +20,14 @@ from app.infrastructure.docs import feature as docs
 # {% if email %}
 from app.infrastructure.email import feature as email
 # {% endif %}
+# {% if events %}
+from app.infrastructure.events import feature as events
+# {% endif %}
 # {% if http_client %}
 from app.infrastructure.http_client import feature as http_client
+# {% endif %}
+# {% if outbox %}
+from app.infrastructure.outbox import feature as outbox
 # {% endif %}
 # {% if rate_limit %}
 from app.infrastructure.rate_limit import feature as rate_limit
@@ -66,8 +72,14 @@ from app.modules.health import feature as health
 # {% if idempotency %}
 from app.modules.idempotency import feature as idempotency
 # {% endif %}
+# {% if sse %}
+from app.modules.notice_stream import feature as notice_stream
+# {% endif %}
 # {% if oauth %}
 from app.modules.oauth import feature as oauth
+# {% endif %}
+# {% if pages %}
+from app.modules.page import feature as page
 # {% endif %}
 # {% if rbac %}
 from app.modules.role import feature as role
@@ -83,6 +95,12 @@ from app.modules.two_factor import feature as two_factor
 # {% endif %}
 # {% if auth %}
 from app.modules.user import feature as user
+# {% endif %}
+# {% if webhooks %}
+from app.modules.webhook import feature as webhook
+# {% endif %}
+# {% if websockets %}
+from app.modules.websocket import feature as websocket
 # {% endif %}
 
 from .settings import TITLE, Settings
@@ -111,6 +129,12 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% endif %}
         # {% if files %}
         storage.feature(settings.storage),
+        # {% endif %}
+        # {% if outbox %}
+        outbox.feature(settings.outbox),
+        # {% endif %}
+        # {% if events %}
+        events.feature(settings.events),
         # {% endif %}
         # {% if email %}
         email.feature(settings.email, title=TITLE),
@@ -155,6 +179,18 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% endif %}
         # {% if files %}
         file.feature(settings.file),
+        # {% endif %}
+        # {% if websockets %}
+        websocket.feature(settings.websocket),
+        # {% endif %}
+        # {% if sse %}
+        notice_stream.feature(settings.notice_stream),
+        # {% endif %}
+        # {% if webhooks %}
+        webhook.feature(settings.webhook),
+        # {% endif %}
+        # {% if pages %}
+        page.feature(settings.page),
         # {% endif %}
         # {% if example %}
         book.feature(),

@@ -1,0 +1,5 @@
+from app.core.settings import SettingsGroup
+
+
+class WebsocketSettings(SettingsGroup):
+    """Read from `WEBSOCKET_*`."""
