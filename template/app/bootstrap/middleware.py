@@ -1,19 +1,23 @@
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from app.core.feature import Feature
+from app.core.feature import Feature, extensions_of
 from app.infrastructure.http.compression import CompressionMiddleware
 from app.infrastructure.http.headers import RequestIdMiddleware, SecurityHeadersMiddleware
-from app.infrastructure.http.limits import BodyLimitMiddleware, TrustedHostMiddleware
+from app.infrastructure.http.limits import (
+    BodyAllowance,
+    BodyLimitMiddleware,
+    TrustedHostMiddleware,
+)
 from app.infrastructure.logging.access import AccessLogMiddleware
 
 from .problems import ProblemMiddleware
 from .settings import Settings
 
 
-def service_middleware(settings: Settings, features: Iterable[Feature]) -> list[Middleware]:
+def service_middleware(settings: Settings, features: Sequence[Feature]) -> list[Middleware]:
     """All middleware, outermost first.
 
     What names, logs and decorates a response comes before `ProblemMiddleware`, so that error
@@ -41,6 +45,10 @@ def service_middleware(settings: Settings, features: Iterable[Feature]) -> list[
         Middleware(ProblemMiddleware),
         Middleware(TrustedHostMiddleware, allowed=settings.trusted.hosts),
         Middleware(CompressionMiddleware),
-        Middleware(BodyLimitMiddleware, max_bytes=settings.request.max_body_bytes),
+        Middleware(
+            BodyLimitMiddleware,
+            max_bytes=settings.request.max_body_bytes,
+            allowances=extensions_of(features).of(BodyAllowance),
+        ),
         *(layer for feature in features for layer in feature.middleware),
     ]

@@ -47,6 +47,14 @@ class ConflictError(DomainError):
     """The request is valid and collides with the current state."""
 
 
+class TooLargeError(DomainError):
+    """What was sent has more bytes than are taken."""
+
+
+class UnsupportedTypeError(DomainError):
+    """What was sent is of a kind that is not taken, or not of the kind it is said to be."""
+
+
 class ThrottledError(DomainError):
     """The caller has used up an allowance and may try again later."""
 

@@ -1,10 +1,13 @@
 """Middleware that refuses requests before the application sees them."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.routing import API_PREFIX
 from app.infrastructure.http.headers import header
 
 # Platforms probe by IP address, over plain HTTP, without our host name.
@@ -40,38 +43,61 @@ class TrustedHostMiddleware:
         return host in self.exact or host.endswith(self.suffixes)
 
 
+@dataclass(frozen=True, slots=True)
+class BodyAllowance:
+    """Another limit for one route; an entry of `Feature.extensions`."""
+
+    method: str
+    path: str
+    """Below the API prefix, without parameters: it is compared before any route is looked at."""
+    max_bytes: int
+
+
 class BodyLimitMiddleware:
     """Refuses a body of more than `max_bytes`, announced or not, with 413.
+
+    A route for which there is an allowance has the limit of that one.
 
     An announced one is refused unread, a chunked one as soon as it passes the limit. Starlette's
     own would answer in plain text.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, allowances: Iterable[BodyAllowance] = ()
+    ) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.allowed = {(it.method, f"{API_PREFIX}{it.path}"): it.max_bytes for it in allowances}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self.app(scope, receive, send)
             return
+        most = self.max_bytes
+        if self.allowed:
+            most = self.allowed.get((scope["method"], _route_path(scope)), most)
         announced = header(scope, b"content-length") or b"0"
-        if announced.isdigit() and int(announced) > self.max_bytes:
-            raise self._too_large()
+        if announced.isdigit() and int(announced) > most:
+            raise _too_large(most)
         received = 0
 
         async def receive_limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.max_bytes:
-                raise self._too_large()
+            if received > most:
+                raise _too_large(most)
             return message
 
         await self.app(scope, receive_limited, send)
 
-    def _too_large(self) -> HTTPException:
-        return HTTPException(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"The request body must not exceed {self.max_bytes} bytes.",
-        )
+
+def _route_path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def _too_large(most: int) -> HTTPException:
+    return HTTPException(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The request body must not exceed {most} bytes."
+    )

@@ -1,7 +1,36 @@
-from app.core.feature import Feature
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
+from app.core.feature import Feature, State
+from app.infrastructure.http.limits import BodyAllowance
+
+from .commands import commands
+from .leftovers import Leftovers, LeftoversPurge
+from .permissions import READ_FILES, WRITE_FILES
+from .privacy import FilesData
+from .routes import router, upload_router
 from .settings import FileSettings
 
 
-def feature(settings: FileSettings) -> Feature:  # noqa: ARG001
-    return Feature(name="file")
+def feature(settings: FileSettings) -> Feature:
+    leftovers = Leftovers()
+
+    @asynccontextmanager
+    async def lifespan(state: State) -> AsyncGenerator[State]:
+        leftovers.attach(state["database"], state["storage"])
+        yield {"file_settings": settings, "file_leftovers": leftovers}
+
+    return Feature(
+        name="file",
+        routers=(upload_router(settings), router),
+        lifespan=lifespan,
+        commands={"file": commands},
+        extensions=(
+            READ_FILES,
+            WRITE_FILES,
+            BodyAllowance("POST", "/files", settings.form_bytes),
+            BodyAllowance("POST", "/files/raw", settings.max_bytes),
+            LeftoversPurge(leftovers),
+            FilesData(leftovers),
+        ),
+    )
