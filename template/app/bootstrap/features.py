@@ -125,7 +125,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         celery.feature(settings.celery),
         # {% endif %}
         # {% if http_client %}
-        http_client.feature(settings.http_client),
+        http_client.feature(settings.http_client, title=TITLE),
         # {% endif %}
         # {% if files %}
         storage.feature(settings.storage),

@@ -69,3 +69,11 @@ class UnavailableError(DomainError):
     def __init__(self, detail: str, *, retry_after_seconds: int, **extensions: str | int) -> None:
         super().__init__(detail, **extensions)
         self.retry_after_seconds = retry_after_seconds
+
+
+class BrokenUpstreamError(DomainError):
+    """Another service, which this one asks, failed or gave an answer that cannot be used."""
+
+
+class SlowUpstreamError(DomainError):
+    """Another service, which this one asks, did not answer in time."""

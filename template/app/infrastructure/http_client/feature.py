@@ -1,7 +1,27 @@
-from app.core.feature import Feature
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
+from app.core.feature import Feature, State
+
+from .clients import HttpClients, tls_context
 from .settings import HttpClientSettings
 
 
-def feature(settings: HttpClientSettings) -> Feature:  # noqa: ARG001
-    return Feature(name="http_client")
+def feature(settings: HttpClientSettings, *, title: str) -> Feature:
+    """Without a readiness check: another service that is down must not take this one out."""
+
+    @asynccontextmanager
+    async def lifespan(_: State) -> AsyncGenerator[State]:
+        clients = HttpClients(settings, user_agent=user_agent(title), tls=tls_context(settings))
+        try:
+            yield {"http_clients": clients}
+        finally:
+            await clients.aclose()
+
+    return Feature(name="http_client", lifespan=lifespan)
+
+
+def user_agent(title: str) -> str:
+    """The service's name as one word of a `User-Agent` (RFC 9110 section 10.1.5)."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", title).strip("-") or "service"

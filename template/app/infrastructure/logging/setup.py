@@ -9,6 +9,8 @@ from .settings import LogFormat, LogSettings
 
 # uvicorn gives each of these handlers of its own; its access lines would repeat ours.
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
+# They write whole addresses, with the tokens in their queries, and at debug level all headers.
+_TALKATIVE = ("httpx2", "httpcore2")
 
 
 def configure_logging(settings: LogSettings, *, deployed: bool) -> None:
@@ -54,6 +56,8 @@ def configure_logging(settings: LogSettings, *, deployed: bool) -> None:
         logger = logging.getLogger(name)
         logger.handlers = []
         logger.propagate = name != "uvicorn.access"
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _without_colors(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

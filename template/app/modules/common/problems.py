@@ -6,11 +6,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.errors import (
+    BrokenUpstreamError,
     ConflictError,
     DomainError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    SlowUpstreamError,
     ThrottledError,
     TooLargeError,
     UnauthenticatedError,
@@ -30,6 +32,8 @@ STATUS_BY_CATEGORY: dict[type[DomainError], HTTPStatus] = {
     UnsupportedTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ThrottledError: HTTPStatus.TOO_MANY_REQUESTS,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    BrokenUpstreamError: HTTPStatus.BAD_GATEWAY,
+    SlowUpstreamError: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
 

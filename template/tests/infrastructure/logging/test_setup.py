@@ -64,6 +64,16 @@ class TestJson:
             "request_id": "request-0001",
         }
 
+    @pytest.mark.parametrize("name", ["httpx2", "httpcore2.http11"])
+    def test_has_no_lines_of_http_libraries_with_whole_addresses(
+        self, stdout: pytest.CaptureFixture[str], name: str
+    ) -> None:
+        configure_logging(LogSettings(format=LogFormat.JSON, level=LogLevel.DEBUG), deployed=False)
+        logging.getLogger(name).info("GET https://example.com/?key=hunter2")
+        logging.getLogger(name).warning("slow")
+
+        assert [line["event"] for line in lines(stdout)] == ["slow"]
+
     def test_has_the_traceback_without_its_secrets(
         self, stdout: pytest.CaptureFixture[str]
     ) -> None:

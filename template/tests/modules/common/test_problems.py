@@ -1,10 +1,12 @@
 import pytest
 
 from app.core.errors import (
+    BrokenUpstreamError,
     ConflictError,
     DomainError,
     ForbiddenError,
     NotFoundError,
+    SlowUpstreamError,
     ThrottledError,
     UnauthenticatedError,
     UnavailableError,
@@ -41,6 +43,8 @@ class TestStatusOf:
             (ConflictError, 409),
             (ThrottledError, 429),
             (UnavailableError, 503),
+            (BrokenUpstreamError, 502),
+            (SlowUpstreamError, 504),
             (VeryEmptyError, 409),
         ],
     )
