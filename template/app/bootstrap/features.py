@@ -116,7 +116,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         redis.feature(settings.redis),
         # {% endif %}
         # {% if cache %}
-        cache.feature(settings.cache),
+        cache.feature(settings.cache, settings.redis),
         # {% endif %}
         # {% if rate_limit %}
         rate_limit.feature(settings.rate_limit),

@@ -37,7 +37,7 @@ def service_middleware(settings: Settings, features: Sequence[Feature]) -> list[
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
                 # Whom we trust with our answers may also send what our features ask for.
                 allow_headers=["*"],
-                expose_headers=["X-Request-ID", "Retry-After", "Location"],
+                expose_headers=["X-Request-ID", "Retry-After", "Location", "ETag"],
             )
         )
     return [

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import pytest
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Response
 from httpx2 import AsyncClient
 from structlog.testing import capture_logs
 
@@ -21,6 +21,12 @@ router = APIRouter()
 @router.get("/text")
 async def text(length: int) -> str:
     return "x" * (length - 2)  # and the quotes
+
+
+@router.get("/tagged")
+async def tagged(response: Response) -> str:
+    response.headers["ETag"] = '"1"'
+    return "x" * 2000
 
 
 @router.post("/text")
@@ -138,7 +144,7 @@ class TestCors:
         response = await client.get("text?length=3", headers={"origin": ORIGIN})
 
         assert response.headers["access-control-expose-headers"] == (
-            "X-Request-ID, Retry-After, Location"
+            "X-Request-ID, Retry-After, Location, ETag"
         )
 
     async def test_lets_any_origin_read_without_credentials(self, open_client: AsyncClient) -> None:
@@ -175,3 +181,12 @@ class TestGzip:
 
         assert response.headers.get("content-encoding") == encoding
         assert len(response.content) == length
+
+    @pytest.mark.parametrize(("accepted", "etag"), [("gzip", 'W/"1"'), ("identity", '"1"')])
+    async def test_weakens_a_strong_entity_tag_of_what_it_compresses(
+        self, client: AsyncClient, accepted: str, etag: str
+    ) -> None:
+        """The compressed bytes are others (RFC 9110, 8.8.3.3)."""
+        response = await client.get("tagged", headers={"accept-encoding": accepted})
+
+        assert response.headers["etag"] == etag

@@ -1,7 +1,31 @@
-from app.core.feature import Feature
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
+from starlette.middleware import Middleware
+
+from app.core.feature import Feature, State
+from app.infrastructure.redis.clients import redis_clients_of
+from app.infrastructure.redis.settings import RedisSettings
+
+from .commands import build_commands
+from .http import ConditionalMiddleware
 from .settings import CacheSettings
 
 
-def feature(settings: CacheSettings) -> Feature:  # noqa: ARG001
-    return Feature(name="cache")
+def feature(settings: CacheSettings, redis: RedisSettings) -> Feature:
+    """Without a readiness check: that of Redis says whether this one's server answers."""
+
+    @asynccontextmanager
+    async def lifespan(state: State) -> AsyncGenerator[State]:
+        # Its library takes a while to import; who only asks for the API does without.
+        from .opening import open_cache  # noqa: PLC0415
+
+        yield {"cache": open_cache(settings, redis_clients_of(state))}
+
+    is_shared = (settings.redis_url or redis.url) is not None
+    return Feature(
+        name="cache",
+        lifespan=lifespan,
+        middleware=(Middleware(ConditionalMiddleware),),
+        commands={"cache": build_commands(is_shared=is_shared)},
+    )

@@ -1,5 +1,6 @@
+from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.infrastructure.http.headers import header
 
@@ -9,6 +10,8 @@ class CompressionMiddleware:
 
     Starlette's takes every response apart, if only to add `Vary`. An answer that is not compressed
     does without: a cache may give it to anybody.
+
+    A strong `ETag` is that of the plain bytes; on compressed ones it is sent as a weak one.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -19,4 +22,16 @@ class CompressionMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         accepts = scope["type"] == "http" and b"gzip" in (header(scope, b"accept-encoding") or b"")
-        await (self.compressed if accepts else self.app)(scope, receive, send)
+        if not accepts:
+            await self.app(scope, receive, send)
+            return
+
+        async def send_weakened(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                etag = headers.get("etag", "")
+                if etag.startswith('"') and "content-encoding" in headers:
+                    headers["etag"] = f"W/{etag}"
+            await send(message)
+
+        await self.compressed(scope, receive, send_weakened)

@@ -1,5 +1,6 @@
 """`python -m app.cli book ...`."""
 
+from functools import partial
 from typing import cast
 
 import typer
@@ -9,6 +10,7 @@ from app.modules.user.service import find_for_login
 
 from .crud import BookCRUD
 from .errors import IsbnTakenError
+from .extension import announce_change
 from .schemas import BookCreate
 from .service import BookService
 
@@ -42,7 +44,8 @@ def seed(context: typer.Context, owner: str) -> None:
         for book in _EXAMPLES:
             try:
                 async with state["database"].transaction() as session:
-                    await BookService(BookCRUD(session), user.id).create(book)
+                    announce = partial(announce_change, session, user.id, state)
+                    await BookService(BookCRUD(session), user.id, announce).create(book)
             except IsbnTakenError:
                 continue
             added += 1

@@ -1,28 +1,40 @@
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from app.infrastructure.database.session import ReadSessionDep, SessionDep
 from app.modules.user.dependencies import requires
 from app.modules.user.models import CurrentUser
 
 from .crud import BookCRUD
+from .extension import BookExtension, BookReader, announce_change
 from .permissions import READ_BOOKS, WRITE_BOOKS
 from .service import BookService
 
 
 async def get_book_service(
-    user: Annotated[CurrentUser, requires(WRITE_BOOKS)], session: SessionDep
+    user: Annotated[CurrentUser, requires(WRITE_BOOKS)],
+    session: SessionDep,
+    connection: HTTPConnection,
 ) -> BookService:
-    return BookService(BookCRUD(session), user.id)
+    announce = partial(announce_change, session, user.id, connection.scope["state"])
+    return BookService(BookCRUD(session), user.id, announce)
 
 
 async def get_book_reader(
-    user: Annotated[CurrentUser, requires(READ_BOOKS)], session: ReadSessionDep
-) -> BookService:
-    return BookService(BookCRUD(session), user.id)
+    user: Annotated[CurrentUser, requires(READ_BOOKS)],
+    session: ReadSessionDep,
+    connection: HTTPConnection,
+) -> BookReader:
+    reader: BookReader = BookService(BookCRUD(session), user.id)
+    extensions: tuple[BookExtension, ...] = connection.state.book_extensions
+    for extension in extensions:
+        reader = extension.reader(reader, user.id, connection)
+    return reader
 
 
 BookServiceDep = Annotated[BookService, Depends(get_book_service)]
-BookReaderDep = Annotated[BookService, Depends(get_book_reader)]
-"""The same service on a session that cannot write."""
+BookReaderDep = Annotated[BookReader, Depends(get_book_reader)]
+"""On a session that cannot write."""

@@ -1,14 +1,24 @@
-from app.core.feature import Feature
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from app.core.feature import Feature, State
 
 from .commands import commands
+from .extension import BookExtension
 from .permissions import READ_BOOKS, WRITE_BOOKS
 from .privacy import BooksData
 from .routes import router
 
 
+@asynccontextmanager
+async def _lifespan(state: State) -> AsyncGenerator[State]:
+    yield {"book_extensions": state["extensions"].of(BookExtension)}
+
+
 def feature() -> Feature:
     return Feature(
         name="book",
+        lifespan=_lifespan,
         routers=(router,),
         commands={"book": commands},
         extensions=(READ_BOOKS, WRITE_BOOKS, BooksData()),

@@ -66,7 +66,7 @@ async def scroll_books(
 
 
 @router.get("/{book_id:uuid}", response_model=BookRead, responses=raises(BookNotFoundError))
-async def read_book(books: BookReaderDep, book_id: UUID) -> Book:
+async def read_book(books: BookReaderDep, book_id: UUID) -> Book | BookRead:
     """Read one of your books."""
     return await books.get(book_id)
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,12 +12,22 @@ from .models import Book
 from .schemas import BookCreate, BookCreateInternal, BookQuery, BookUpdate
 
 
-class BookService:
-    """One owner's books: every query starts from theirs."""
+def _to_nobody() -> None:
+    """For a service that only reads."""
 
-    def __init__(self, books: BookCRUD, owner_id: UUID) -> None:
+
+class BookService:
+    """One owner's books: every query starts from theirs.
+
+    `announce` is called for each change, within its transaction.
+    """
+
+    def __init__(
+        self, books: BookCRUD, owner_id: UUID, announce: Callable[[], None] = _to_nobody
+    ) -> None:
         self.books = books
         self.owner_id = owner_id
+        self.announce = announce
 
     async def get(self, book_id: UUID) -> Book:
         book = await self.books.get_owned(self.owner_id, book_id)
@@ -33,13 +44,18 @@ class BookService:
     async def create(self, data: BookCreate) -> Book:
         record = BookCreateInternal(**data.model_dump(), owner_id=self.owner_id)
         with translate_violations(uq_book_owner_id_isbn=IsbnTakenError()):
-            return await self.books.add(Book(**record.model_dump()))
+            book = await self.books.add(Book(**record.model_dump()))
+        self.announce()
+        return book
 
     async def update(self, book_id: UUID, data: BookUpdate) -> Book:
         book = await self.get(book_id)
         with translate_violations(uq_book_owner_id_isbn=IsbnTakenError()):
-            return await self.books.update(book, data.model_dump())
+            book = await self.books.update(book, data.model_dump())
+        self.announce()
+        return book
 
     async def delete(self, book_id: UUID) -> None:
         book = await self.get(book_id)
         await self.books.update(book, {"deleted_at": datetime.now(UTC)})
+        self.announce()

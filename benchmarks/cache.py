@@ -1,0 +1,59 @@
+"""The service with one page of 20 books more, for anybody: read anew, and through the cache.
+
+`/shelf/hit` finds it in the cache. `/shelf/miss` asks the cache, queries and stores, under a new key each time.
+`/shelf/query` does without a cache.
+"""
+
+from itertools import count
+from typing import Annotated
+from uuid import UUID
+
+from app.bootstrap.factory import create_app
+from app.bootstrap.features import enabled_features
+from app.bootstrap.settings import load_settings
+from app.core.feature import Feature
+from app.core.routing import PrefixRouter
+from app.infrastructure.cache.dependencies import CacheDep
+from app.infrastructure.cache.entry import EVERYBODY
+from app.infrastructure.database.session import ReadSessionDep
+from app.infrastructure.logging.setup import configure_logging
+from app.modules.book.crud import BookCRUD
+from app.modules.book.schemas import BookQuery, BookRead
+from app.modules.book_cache.extension import PAGE
+from app.modules.common.pagination import Page
+from fastapi import Query
+
+_numbers = count()
+_QUERY = BookQuery(items_per_page=20)
+
+router = PrefixRouter(prefix="/shelf", tags=["shelf"])
+Owner = Annotated[UUID, Query()]
+
+
+def _page(found: object) -> dict[str, object]:
+    data, total = found  # type: ignore[misc]
+    return {"data": data, "total_count": total, "page": 1, "items_per_page": 20}
+
+
+@router.get("/query", response_model=Page[BookRead])
+async def query(session: ReadSessionDep, owner: Owner) -> dict[str, object]:
+    return _page(await BookCRUD(session).page_of(owner, _QUERY))
+
+
+@router.get("/hit", response_model=Page[BookRead])
+async def hit(session: ReadSessionDep, cache: CacheDep, owner: Owner) -> dict[str, object]:
+    books = BookCRUD(session)
+    key = PAGE.key(_QUERY, audience=EVERYBODY)
+    return _page(await cache.get_or_set(key, lambda: books.page_of(owner, _QUERY), tags=["shelf"]))
+
+
+@router.get("/miss", response_model=Page[BookRead])
+async def miss(session: ReadSessionDep, cache: CacheDep, owner: Owner) -> dict[str, object]:
+    books = BookCRUD(session)
+    key = PAGE.key(_QUERY, next(_numbers), audience=EVERYBODY)
+    return _page(await cache.get_or_set(key, lambda: books.page_of(owner, _QUERY), tags=["shelf"]))
+
+
+settings = load_settings()
+configure_logging(settings.log, deployed=settings.environment.is_deployed)
+app = create_app(settings, [*enabled_features(settings), Feature(name="shelf", routers=(router,))])
