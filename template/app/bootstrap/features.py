@@ -118,9 +118,6 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% if cache %}
         cache.feature(settings.cache, settings.redis),
         # {% endif %}
-        # {% if rate_limit %}
-        rate_limit.feature(settings.rate_limit),
-        # {% endif %}
         # {% if celery %}
         celery.feature(settings.celery),
         # {% endif %}
@@ -143,6 +140,9 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         security.feature(settings.secret, settings.auth),
         user.feature(settings.auth),
         auth.feature(),
+        # {% endif %}
+        # {% if rate_limit %}
+        rate_limit.feature(settings.rate_limit),
         # {% endif %}
         # {% if sessions %}
         cookie_session.feature(settings.session, settings.cors),

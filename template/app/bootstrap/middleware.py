@@ -37,7 +37,10 @@ def service_middleware(settings: Settings, features: Sequence[Feature]) -> list[
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
                 # Whom we trust with our answers may also send what our features ask for.
                 allow_headers=["*"],
-                expose_headers=["X-Request-ID", "Retry-After", "Location", "ETag"],
+                expose_headers=[
+                    *("X-Request-ID", "Retry-After", "Location", "ETag"),
+                    *(name for feature in features for name in feature.exposed_headers),
+                ],
             )
         )
     return [

@@ -1,12 +1,13 @@
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.core.extensions import Extensions
-from app.core.openapi import OpenAPIExtension
+from app.core.openapi import EdgeErrors, OpenAPIExtension
+from app.core.routing import API_PREFIX
 from app.modules.common.openapi import operations
-from app.modules.common.problems import Problem, response_entry
+from app.modules.common.problems import MEDIA_TYPE, Problem, raises, response_entry
 
 
 def operation_id(route: APIRoute) -> str:
@@ -30,6 +31,8 @@ def install_openapi(app: FastAPI, extensions: Extensions) -> None:
             schema["components"]["schemas"] = dict(sorted(components.items()))
             for operation in operations(schema):
                 _document(operation)
+            for errors in extensions.of(EdgeErrors):
+                _document_errors(app, schema, errors)
             for extension in extensions.of(OpenAPIExtension):
                 extension.extend(schema, extensions)
         return app.openapi_schema or {}
@@ -44,4 +47,36 @@ def _document(operation: dict[str, Any]) -> None:
     if "requestBody" in operation:
         responses["400"] = response_entry("The body cannot be read")
         responses["413"] = response_entry("The body is too large")
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _document_errors(app: FastAPI, schema: dict[str, Any], errors: EdgeErrors) -> None:
+    headers = {
+        name: {"description": text, "schema": {"type": "integer"}}
+        for name, text in errors.headers.items()
+    }
+    for route in iter_route_contexts(app.routes):
+        path = route.path_format or ""
+        if not path.startswith(API_PREFIX):
+            continue
+        documented = raises(*errors.of(route.endpoint))
+        for method in route.methods or ():
+            operation = schema["paths"].get(path, {}).get(method.lower())
+            if operation is not None:
+                _add_responses(operation, documented, headers)
+
+
+def _add_responses(
+    operation: dict[str, Any],
+    documented: dict[int | str, dict[str, Any]],
+    headers: dict[str, Any],
+) -> None:
+    responses = operation["responses"]
+    for status, entry in documented.items():
+        known = responses.setdefault(str(int(status)), response_entry(""))
+        titles = [known["description"], entry["description"]]
+        known["description"] = " · ".join(filter(None, titles))
+        examples = known["content"][MEDIA_TYPE].setdefault("examples", {})
+        examples.update(entry["content"][MEDIA_TYPE]["examples"])
+        known["headers"] = known.get("headers", {}) | headers
     operation["responses"] = dict(sorted(responses.items()))

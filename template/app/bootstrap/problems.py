@@ -40,7 +40,7 @@ def _problem(
 
 
 def _domain_error(request: Request, exc: DomainError) -> JSONResponse:
-    headers = {}
+    headers = dict(exc.headers)
     if exc.challenge is not None:
         headers["WWW-Authenticate"] = exc.challenge
     if isinstance(exc, ThrottledError | UnavailableError):
@@ -125,6 +125,9 @@ class ProblemMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._refusing_handshakes(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -142,3 +145,10 @@ class ProblemMiddleware:
                 # Nothing can be taken back; the server closes the connection.
                 raise
             await _response(Request(scope, receive), exc)(scope, receive, send)
+
+    async def _refusing_handshakes(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What middleware raises; the routes' own errors do not come this far."""
+        try:
+            await self.app(scope, receive, send)
+        except (DomainError, HTTPException) as exc:
+            await _handle(WebSocket(scope, receive, send), exc)

@@ -4,6 +4,8 @@ A module derives its own errors from one of the categories below. Which status a
 decided at the edge, in `app.modules.common.problems`.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 
@@ -12,12 +14,14 @@ class DomainError(Exception):
 
     `code` is the stable, machine-readable name of the error, `title` its short form for people;
     both appear in the API documentation. `extensions` are further members of the problem body and
-    must be JSON values. `challenge` is the value of the `WWW-Authenticate` header, if there is one.
+    must be JSON values. `challenge` is the value of the `WWW-Authenticate` header, if there is one;
+    `headers` are further ones of the answer.
     """
 
     code: ClassVar[str]
     title: ClassVar[str]
     challenge: str | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str, **extensions: str | int) -> None:
         super().__init__(detail)

@@ -56,6 +56,8 @@ class Feature:
     """What it offers to other features; see `Extensions`."""
     middleware: tuple[Middleware, ...] = ()
     """Pure ASGI, outermost first, inside the service's own middleware."""
+    exposed_headers: tuple[str, ...] = ()
+    """Headers of answers that browser applications on other origins may read."""
     readiness: tuple[ReadinessCheck, ...] = ()
     commands: Mapping[str, typer.Typer] = field(default_factory=dict)
     """Groups of management commands by name; a command finds a `CommandRunner` in `ctx.obj`."""

@@ -1,6 +1,6 @@
 """A feature whose routes fail in every way there is."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -47,6 +47,7 @@ class BoilingError(ConflictError):
 
 class TooOftenError(ThrottledError):
     code, title = "kettle.too_often", "Too often"
+    headers: Mapping[str, str] = {"X-Kettle": "hot"}
 
 
 class NoPowerError(UnavailableError):

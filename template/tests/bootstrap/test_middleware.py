@@ -39,7 +39,7 @@ async def fail() -> None:
     raise ZeroDivisionError
 
 
-FEATURE = Feature(name="text", routers=(router,))
+FEATURE = Feature(name="text", routers=(router,), exposed_headers=("X-Length",))
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ class TestCors:
         response = await client.get("text?length=3", headers={"origin": ORIGIN})
 
         assert response.headers["access-control-expose-headers"] == (
-            "X-Request-ID, Retry-After, Location, ETag"
+            "X-Request-ID, Retry-After, Location, ETag, X-Length"
         )
 
     async def test_lets_any_origin_read_without_credentials(self, open_client: AsyncClient) -> None:

@@ -1,11 +1,17 @@
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import pytest
+from fastapi import APIRouter
 
 from app.bootstrap.factory import create_app
 from app.bootstrap.features import enabled_features
+from app.core.errors import DomainError, ThrottledError
+from app.core.feature import Feature
+from app.core.openapi import EdgeErrors
+from app.modules.common.problems import raises
+from tests.bootstrap.kettle import FEATURE, TooOftenError, list_recipes
 from tests.support import FixedSettings
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -200,3 +206,49 @@ class TestSchemas:
         fields = {field for name in names for field in schemas[name].get("properties", {})}
 
         assert [field for field in fields if re.search("hash|password", field)] == []
+
+
+class TooHotError(ThrottledError):
+    code, title = "tea.too_hot", "Too hot"
+
+
+class _Refusals(EdgeErrors):
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "Seconds"}
+
+    def of(self, endpoint: object) -> Sequence[type[DomainError]]:
+        return () if endpoint is list_recipes else (TooOftenError,)
+
+
+class TestEdgeErrors:
+    @pytest.fixture
+    def paths(self) -> dict[str, Any]:
+        offering = Feature(name="offering", extensions=(_Refusals(),))
+        app = create_app(FixedSettings(environment="test"), [FEATURE, offering])
+        paths: dict[str, Any] = app.openapi()["paths"]
+        return paths
+
+    def test_stand_beside_what_the_route_raises_itself(self) -> None:
+        router = APIRouter(prefix="/tea")
+
+        @router.get("", responses=raises(TooHotError))
+        async def drink() -> None: ...
+
+        feature = Feature(name="tea", routers=(router,), extensions=(_Refusals(),))
+        document = create_app(FixedSettings(environment="test"), [feature]).openapi()
+        entry = document["paths"]["/api/v1/tea"]["get"]["responses"]["429"]
+
+        assert entry["description"] == "Too hot · Too often"
+        examples = entry["content"]["application/problem+json"]["examples"]
+        assert list(examples) == ["tea.too_hot", "kettle.too_often"]
+
+    def test_are_documented_where_they_can_be_answered(self, paths: dict[str, Any]) -> None:
+        entry = paths["/api/v1/recipes"]["post"]["responses"]["429"]
+
+        assert entry["description"] == "Too often"
+        assert list(entry["content"]["application/problem+json"]["examples"]) == [
+            "kettle.too_often"
+        ]
+        assert entry["headers"] == {
+            "Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}
+        }
+        assert "429" not in paths["/api/v1/recipes"]["get"]["responses"]

@@ -4,12 +4,13 @@ from typing import Any
 import anyio
 import pytest
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from app.bootstrap.factory import create_app
 from app.bootstrap.problems import ProblemMiddleware
-from tests.bootstrap.kettle import FEATURE
+from tests.bootstrap.kettle import FEATURE, TooOftenError
 from tests.support import FixedSettings
 
 pytestmark = pytest.mark.anyio
@@ -81,3 +82,25 @@ class TestProblemMiddleware:
             await exchange.run(type="websocket")
 
         assert exchange.sent == []
+
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [(TooOftenError("Wait.", retry_after_seconds=3), 429), (HTTPException(400), 400)],
+    )
+    async def test_refuses_a_handshake_with_what_middleware_raises(
+        self, error: Exception, status: int
+    ) -> None:
+        async def refusing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+            raise error
+
+        exchange = Exchange(ProblemMiddleware(refusing))
+        await exchange.run(
+            type="websocket",
+            path="/talk",
+            headers=[],
+            state={"request_id": "request-0001"},
+            extensions={"websocket.http.response": {}},
+        )
+
+        assert exchange.sent[0]["type"] == "websocket.http.response.start"
+        assert exchange.sent[0]["status"] == status

@@ -5,6 +5,7 @@ from fastapi.params import Security as SecurityParam
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from starlette.requests import HTTPConnection
 
+from app.core.errors import DomainError
 from app.core.extensions import Extensions
 from app.core.routing import API_PREFIX
 from app.infrastructure.database.session import (
@@ -55,11 +56,16 @@ def extensions_of(connection: HTTPConnection) -> Extensions:
     return cast("Extensions", connection.state.extensions)
 
 
-async def _identified(connection: HTTPConnection) -> Caller | None:
+async def identified(connection: HTTPConnection) -> Caller | None:
+    """Who is calling, found out once: several may ask, before the route and in it."""
     state: Any = connection.state
-    # Several dependencies of a route may ask, each with its own permissions.
     if not hasattr(state, "caller"):
-        state.caller = await authentication_of(connection).identify(connection)
+        try:
+            state.caller = await authentication_of(connection).identify(connection)
+        except DomainError as exc:
+            state.caller = exc
+    if isinstance(state.caller, DomainError):
+        raise state.caller
     return cast("Caller | None", state.caller)
 
 
@@ -68,7 +74,7 @@ async def require_caller(
     connection: HTTPConnection,
     _: Annotated[None, Depends(_described)],
 ) -> Caller:
-    caller = await _identified(connection)
+    caller = await identified(connection)
     if caller is None:
         raise NotAuthenticatedError
     # A full login that asks for nothing special needs no second look.
@@ -99,7 +105,7 @@ def requires(*permissions: Permission) -> SecurityParam:
 
 
 async def optional_user(
-    caller: Annotated[Caller | None, Depends(_identified)],
+    caller: Annotated[Caller | None, Depends(identified)],
 ) -> CurrentUser | None:
     """Nobody if no credential was sent; a wrong one is refused here too."""
     return None if caller is None or caller.scopes is not None else caller.user

@@ -8,6 +8,7 @@ from app.modules.throttle.service import AttemptsPurge
 from .authentication import Authentication, SecuritySchemes
 from .commands import commands
 from .permissions import MANAGE_USERS, READ_PROFILE, READ_USERS, WRITE_PROFILE
+from .principals import CallerPrincipals
 from .routes import router
 
 
@@ -30,6 +31,7 @@ def feature(settings: AuthSettings) -> Feature:
             WRITE_PROFILE,
             READ_USERS,
             MANAGE_USERS,
+            CallerPrincipals(),
             SecuritySchemes(),
             AttemptsPurge(),
         ),

@@ -68,8 +68,10 @@ class TestDocument:
         assert "security" not in session["post"]
         assert "security" not in session["delete"]
         answered = {method: set(operation["responses"]) for method, operation in session.items()}
-        assert answered == {
-            "post": {"200", "400", "401", "403", "413", "422", "429", "503"},
+        assert "429" in answered["post"]
+        # Middleware may refuse any of them for coming too often.
+        assert {method: statuses - {"429"} for method, statuses in answered.items()} == {
+            "post": {"200", "400", "401", "403", "413", "422", "503"},
             "get": {"200", "401", "503"},
             "delete": {"204", "403", "503"},
         }
