@@ -169,7 +169,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         caller_cache.feature(settings.caller_cache),
         # {% endif %}
         # {% if tiers %}
-        tier.feature(),
+        tier.feature(settings.tier),
         # {% endif %}
         # {% if idempotency %}
         idempotency.feature(settings.idempotency),

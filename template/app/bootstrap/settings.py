@@ -78,6 +78,9 @@ from app.modules.oauth.settings import OAuthSettings
 # {% if pages %}
 from app.modules.page.settings import PageSettings
 # {% endif %}
+# {% if tiers %}
+from app.modules.tier.settings import TierSettings
+# {% endif %}
 # {% if two_factor %}
 from app.modules.two_factor.settings import TwoFactorSettings
 # {% endif %}
@@ -188,6 +191,9 @@ class Settings(CustomSettings):
     # {% endif %}
     # {% if files %}
     storage: StorageSettings = StorageSettings()
+    # {% endif %}
+    # {% if tiers %}
+    tier: TierSettings = TierSettings()
     # {% endif %}
     trusted: TrustedSettings = TrustedSettings()
     # {% if two_factor %}

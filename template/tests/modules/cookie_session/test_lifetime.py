@@ -312,6 +312,8 @@ class TestCost:
             user = await create_user(session, hashed_password=password_hash)
         async with client_of(app, state, base_url="https://test") as browser:
             await log_in(browser, user)
+            # What is asked once of each caller is asked by then.
+            await browser.get("users/me")
             with statements(committed.write_engine, committed.read_engine) as sent:
                 response = await browser.get("users/me")
 
