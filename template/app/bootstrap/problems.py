@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketState
 
-from app.core.errors import DomainError, ThrottledError, UnavailableError
+from app.core.errors import DomainError
 from app.modules.common.problems import MEDIA_TYPE, status_of, type_of
 
 logger = structlog.get_logger()
@@ -43,7 +43,7 @@ def _domain_error(request: Request, exc: DomainError) -> JSONResponse:
     headers = dict(exc.headers)
     if exc.challenge is not None:
         headers["WWW-Authenticate"] = exc.challenge
-    if isinstance(exc, ThrottledError | UnavailableError):
+    if exc.retry_after_seconds is not None:
         headers["Retry-After"] = str(exc.retry_after_seconds)
     return _problem(
         request,

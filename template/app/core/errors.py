@@ -14,19 +14,24 @@ class DomainError(Exception):
 
     `code` is the stable, machine-readable name of the error, `title` its short form for people;
     both appear in the API documentation. `extensions` are further members of the problem body and
-    must be JSON values. `challenge` is the value of the `WWW-Authenticate` header, if there is one;
-    `headers` are further ones of the answer.
+    must be JSON values. `challenge` is the value of the `WWW-Authenticate` header, if there is one,
+    and `retry_after_seconds` that of `Retry-After`; `headers` are further ones of the answer.
     """
 
     code: ClassVar[str]
     title: ClassVar[str]
     challenge: str | None = None
     headers: Mapping[str, str] = MappingProxyType({})
+    retry_after_seconds: int | None = None
 
     def __init__(self, detail: str, **extensions: str | int) -> None:
         super().__init__(detail)
         self.detail = detail
         self.extensions = extensions
+
+
+class MalformedError(DomainError):
+    """The request lacks what it must have before anybody looks at its content."""
 
 
 class InvalidError(DomainError):
@@ -62,6 +67,8 @@ class UnsupportedTypeError(DomainError):
 class ThrottledError(DomainError):
     """The caller has used up an allowance and may try again later."""
 
+    retry_after_seconds: int
+
     def __init__(self, detail: str, *, retry_after_seconds: int, **extensions: str | int) -> None:
         super().__init__(detail, **extensions)
         self.retry_after_seconds = retry_after_seconds
@@ -69,6 +76,8 @@ class ThrottledError(DomainError):
 
 class UnavailableError(DomainError):
     """Something the service depends on is out of reach; the same request may succeed later."""
+
+    retry_after_seconds: int
 
     def __init__(self, detail: str, *, retry_after_seconds: int, **extensions: str | int) -> None:
         super().__init__(detail, **extensions)

@@ -1,10 +1,24 @@
+from abc import ABC
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any, ClassVar
 
-from fastapi import APIRouter
+from fastapi import APIRouter, params
+from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
 API_PREFIX = "/api/v1"
+
+
+class RouteRequirement(ABC):
+    """A dependency that needs routes of a class of its own.
+
+    A `PrefixRouter` makes such routes where `Depends(it)` is among the `dependencies` of a route or
+    of the router itself.
+    """
+
+    route_class: ClassVar[type[APIRoute]]
 
 
 class PrefixRouter(APIRouter):
@@ -23,3 +37,16 @@ class PrefixRouter(APIRouter):
         if self._literal not in scope["path"]:
             return Match.NONE, {}
         return super().matches(scope)
+
+    def add_api_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        dependencies: Sequence[params.Depends] | None = None,
+        **options: Any,  # noqa: ANN401 (handed through)
+    ) -> None:
+        for listed in (*self.dependencies, *(dependencies or ())):
+            if isinstance(listed.dependency, RouteRequirement):
+                options["route_class_override"] = listed.dependency.route_class
+        super().add_api_route(path, endpoint, dependencies=dependencies, **options)

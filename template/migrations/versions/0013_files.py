@@ -7,7 +7,7 @@ from alembic import op
 
 revision: str = "0013_files"
 # {% if false %}
-down_revision: str | None = "0009_audit"
+down_revision: str | None = "0011_idempotency"
 # {% endif %}
 # {% set before = migration_order[: migration_order.index("0013_files")] %}
 # {% print 'down_revision: str | None = ' ~ ((before | last | tojson) if before else 'None') ~ '\n' %}

@@ -45,6 +45,11 @@ class BoilingError(ConflictError):
     code, title = "kettle.boiling", "Already boiling"
 
 
+class CoolingError(ConflictError):
+    code, title = "kettle.cooling", "Still cooling"
+    retry_after_seconds = 60
+
+
 class TooOftenError(ThrottledError):
     code, title = "kettle.too_often", "Too often"
     headers: Mapping[str, str] = {"X-Kettle": "hot"}
@@ -63,6 +68,7 @@ ERRORS: dict[str, Exception] = {
     "not-yours": NotYoursError("It is Ada's."),
     "missing": NoKettleError("No kettle has the number 7."),
     "boiling": BoilingError("It is on.", litres=2, since="noon"),
+    "cooling": CoolingError("It is hot."),
     "too-often": TooOftenError("Wait.", retry_after_seconds=30, limit=3),
     "no-power": NoPowerError("The grid is down.", retry_after_seconds=5, region="north"),
     "http-bare": HTTPException(418),

@@ -68,6 +68,16 @@ class TestDomainError:
                 },
             ),
             (
+                "cooling",
+                {"retry-after": "60"},
+                {
+                    "type": "urn:problem:kettle.cooling",
+                    "title": "Still cooling",
+                    "status": 409,
+                    "detail": "It is hot.",
+                },
+            ),
+            (
                 "too-often",
                 {"retry-after": "30", "x-kettle": "hot"},
                 {

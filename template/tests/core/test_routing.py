@@ -1,11 +1,12 @@
 from collections.abc import AsyncGenerator
 
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
 from httpx2 import AsyncClient
 
 from app.core.feature import Feature
-from app.core.routing import PrefixRouter
+from app.core.routing import PrefixRouter, RouteRequirement
 from tests.support import FixedSettings, serving
 
 pytestmark = pytest.mark.anyio
@@ -68,3 +69,36 @@ class TestPrefixRouter:
 
     async def test_answers_422_to_an_invalid_path_parameter(self, client: AsyncClient) -> None:
         assert (await client.get("things/seven")).status_code == 422
+
+
+class SpecialRoute(APIRoute):
+    pass
+
+
+class Special(RouteRequirement):
+    route_class = SpecialRoute
+
+    async def __call__(self) -> None:
+        pass
+
+
+async def nothing() -> None:
+    pass
+
+
+class TestRouteRequirement:
+    """What is listed gets routes of the class that it needs."""
+
+    def test_of_a_route_holds_for_that_one(self) -> None:
+        router = PrefixRouter(prefix="/things", dependencies=[Depends(nothing)])
+        router.get("/special", dependencies=[Depends(Special())])(nothing)
+        router.get("/plain", dependencies=[Depends(nothing)])(nothing)
+
+        assert [type(route) for route in router.routes] == [SpecialRoute, APIRoute]
+
+    def test_of_a_router_holds_for_all(self) -> None:
+        router = PrefixRouter(prefix="/things", dependencies=[Depends(Special())])
+        router.get("/one")(nothing)
+        router.post("/two")(nothing)
+
+        assert [type(route) for route in router.routes] == [SpecialRoute, SpecialRoute]

@@ -11,6 +11,7 @@ from app.core.errors import (
     DomainError,
     ForbiddenError,
     InvalidError,
+    MalformedError,
     NotFoundError,
     SlowUpstreamError,
     ThrottledError,
@@ -23,6 +24,7 @@ from app.core.errors import (
 MEDIA_TYPE = "application/problem+json"
 
 STATUS_BY_CATEGORY: dict[type[DomainError], HTTPStatus] = {
+    MalformedError: HTTPStatus.BAD_REQUEST,
     InvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,

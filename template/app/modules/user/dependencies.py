@@ -56,7 +56,7 @@ def extensions_of(connection: HTTPConnection) -> Extensions:
     return cast("Extensions", connection.state.extensions)
 
 
-async def identified(connection: HTTPConnection) -> Caller | None:
+async def identify_caller(connection: HTTPConnection) -> Caller | None:
     """Who is calling, found out once: several may ask, before the route and in it."""
     state: Any = connection.state
     if not hasattr(state, "caller"):
@@ -74,7 +74,7 @@ async def require_caller(
     connection: HTTPConnection,
     _: Annotated[None, Depends(_described)],
 ) -> Caller:
-    caller = await identified(connection)
+    caller = await identify_caller(connection)
     if caller is None:
         raise NotAuthenticatedError
     # A full login that asks for nothing special needs no second look.
@@ -104,9 +104,11 @@ def requires(*permissions: Permission) -> SecurityParam:
     return cast("SecurityParam", Security(require_user, scopes=[item.name for item in permissions]))
 
 
-async def optional_user(
-    caller: Annotated[Caller | None, Depends(identified)],
-) -> CurrentUser | None:
+IdentifiedCallerDep = Annotated[Caller | None, Depends(identify_caller)]
+"""Whoever calls, with whatever rights: it admits nobody, the route's own dependencies do."""
+
+
+async def optional_user(caller: IdentifiedCallerDep) -> CurrentUser | None:
     """Nobody if no credential was sent; a wrong one is refused here too."""
     return None if caller is None or caller.scopes is not None else caller.user
 

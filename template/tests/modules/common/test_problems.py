@@ -5,6 +5,7 @@ from app.core.errors import (
     ConflictError,
     DomainError,
     ForbiddenError,
+    MalformedError,
     NotFoundError,
     SlowUpstreamError,
     ThrottledError,
@@ -37,6 +38,7 @@ class TestStatusOf:
     @pytest.mark.parametrize(
         ("error", "status"),
         [
+            (MalformedError, 400),
             (UnauthenticatedError, 401),
             (ForbiddenError, 403),
             (NotFoundError, 404),

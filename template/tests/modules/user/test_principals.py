@@ -13,7 +13,7 @@ from app.core.extensions import Extensions
 from app.core.principal import Principal
 from app.infrastructure.database.session import database_of
 from app.modules.user.authentication import Authentication, Authenticator, Caller
-from app.modules.user.dependencies import identified, optional_user, require_caller
+from app.modules.user.dependencies import identify_caller, optional_user, require_caller
 from app.modules.user.errors import NotAuthenticatedError
 from app.modules.user.models import ACTIVE_USER, CurrentUser, User
 from app.modules.user.permissions import READ_PROFILE
@@ -108,6 +108,6 @@ class TestIsAskedBy:
         principals = CallerPrincipals()
 
         assert principals.is_asked_by({require_caller})
-        assert principals.is_asked_by({optional_user, identified})
+        assert principals.is_asked_by({optional_user, identify_caller})
         assert not principals.is_asked_by({optional_user})
         assert not principals.is_asked_by(set())
