@@ -13,6 +13,9 @@ from app.infrastructure.cache import feature as cache
 # {% if celery %}
 from app.infrastructure.celery import feature as celery
 # {% endif %}
+# {% if celery and broker == 'redis' %}
+from app.infrastructure.celery.broker import Broker
+# {% endif %}
 # {% if database %}
 from app.infrastructure.database import feature as database
 # {% endif %}
@@ -119,7 +122,17 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         cache.feature(settings.cache, settings.redis),
         # {% endif %}
         # {% if celery %}
-        celery.feature(settings.celery),
+        celery.feature(
+            settings.celery,
+            purge_interval_seconds=settings.database.purge_interval_seconds,
+            # {% if broker == 'redis' %}
+            shared=Broker(
+                url=settings.redis.url,
+                prefix=f"{settings.redis.prefix}:celery:",
+                tls=settings.redis.tls_options,
+            ),
+            # {% endif %}
+        ),
         # {% endif %}
         # {% if http_client %}
         http_client.feature(settings.http_client, title=TITLE),
@@ -175,7 +188,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         idempotency.feature(settings.idempotency),
         # {% endif %}
         # {% if task_api %}
-        task.feature(),
+        task.feature(settings.task),
         # {% endif %}
         # {% if files %}
         file.feature(settings.file),

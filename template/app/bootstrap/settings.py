@@ -10,8 +10,11 @@ from app.custom import CustomSettings
 # {% if cache %}
 from app.infrastructure.cache.settings import CacheSettings
 # {% endif %}
-# {% if celery %}
-from app.infrastructure.celery.settings import CelerySettings
+# {% if celery and broker == 'redis' %}
+from app.infrastructure.celery.settings import SharedBrokerSettings as CelerySettings
+# {% endif %}
+# {% if celery and broker != 'redis' %}
+# {% print 'from app.infrastructure.celery.settings import CelerySettings\n' %}
 # {% endif %}
 # {% if database %}
 from app.infrastructure.database.settings import DatabaseSettings
@@ -77,6 +80,9 @@ from app.modules.oauth.settings import OAuthSettings
 # {% endif %}
 # {% if pages %}
 from app.modules.page.settings import PageSettings
+# {% endif %}
+# {% if task_api %}
+from app.modules.task.settings import TaskSettings
 # {% endif %}
 # {% if tiers %}
 from app.modules.tier.settings import TierSettings
@@ -191,6 +197,9 @@ class Settings(CustomSettings):
     # {% endif %}
     # {% if files %}
     storage: StorageSettings = StorageSettings()
+    # {% endif %}
+    # {% if task_api %}
+    task: TaskSettings = TaskSettings()
     # {% endif %}
     # {% if tiers %}
     tier: TierSettings = TierSettings()

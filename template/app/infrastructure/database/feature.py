@@ -11,7 +11,7 @@ from app.core.settings import Environment
 from .commands import build_commands
 from .database import Database
 from .migrations import check_schema, upgrade
-from .purge import Purge, purge_regularly
+from .purge import Purge, PurgedElsewhere, purge_regularly
 from .settings import DatabaseSettings
 
 
@@ -39,7 +39,8 @@ def feature(settings: DatabaseSettings, *, environment: Environment) -> Feature:
 async def _purging(
     database: Database, extensions: Extensions, interval_seconds: float
 ) -> AsyncGenerator[None]:
-    if not interval_seconds or not extensions.of(Purge):
+    is_ours = bool(interval_seconds and not extensions.of(PurgedElsewhere))
+    if not is_ours or not extensions.of(Purge):
         yield
         return
     task = asyncio.create_task(purge_regularly(database, extensions, interval_seconds))

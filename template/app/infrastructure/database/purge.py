@@ -26,6 +26,10 @@ class Purge(ABC):
         """Delete what nobody can need after `now`, and count it. Running twice must be harmless."""
 
 
+class PurgedElsewhere:
+    """An entry of `Feature.extensions`: something else calls `purge`, so no process does itself."""
+
+
 async def purge(database: Database, extensions: Extensions) -> dict[str, int]:
     """How many rows of each kind are gone; one transaction for each kind."""
     counts = {}

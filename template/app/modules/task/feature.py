@@ -1,5 +1,23 @@
-from app.core.feature import Feature
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from app.core.feature import Feature, State
+
+from .permissions import READ_TASKS, WRITE_TASKS
+from .privacy import TasksData
+from .routes import router
+from .service import Progress, TaskPurge
+from .settings import TaskSettings
 
 
-def feature() -> Feature:
-    return Feature(name="task")
+def feature(settings: TaskSettings) -> Feature:
+    @asynccontextmanager
+    async def lifespan(_: State) -> AsyncGenerator[State]:
+        yield {"task_settings": settings}
+
+    return Feature(
+        name="task",
+        routers=(router,),
+        lifespan=lifespan,
+        extensions=(READ_TASKS, WRITE_TASKS, Progress(settings), TaskPurge(), TasksData()),
+    )

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0013_files"
+revision: str = "0014_files"
 # {% if false %}
-down_revision: str | None = "0011_idempotency"
+down_revision: str | None = "0013_task_api"
 # {% endif %}
-# {% set before = migration_order[: migration_order.index("0013_files")] %}
+# {% set before = migration_order[: migration_order.index("0014_files")] %}
 # {% print 'down_revision: str | None = ' ~ ((before | last | tojson) if before else 'None') ~ '\n' %}
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None

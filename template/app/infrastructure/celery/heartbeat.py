@@ -1,0 +1,27 @@
+"""Signs of life for the probes of containers: a file that is touched while the main loop turns."""
+
+import time
+from pathlib import Path
+
+WORKER, BEAT = "worker", "beat"
+
+# Several times the longest pause between two touches.
+_LIFELESS_SECONDS = 60
+
+
+class Heartbeat:
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f"celery-{name}.heartbeat"
+
+    def touch(self) -> None:
+        self._path.touch()
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    @property
+    def is_alive(self) -> bool:
+        try:
+            return time.time() - self._path.stat().st_mtime < _LIFELESS_SECONDS
+        except FileNotFoundError:
+            return False

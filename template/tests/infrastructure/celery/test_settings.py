@@ -1,0 +1,96 @@
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from app.core.extensions import Extensions
+from app.infrastructure.celery.broker import Broker, CelerySetup, create_celery
+from app.infrastructure.celery.settings import CelerySettings, SharedBrokerSettings
+from app.infrastructure.celery.tasks import Task
+
+from .kettle import Boil, boil
+
+URL = SecretStr("redis://:hunter2@host:6379/0")
+
+
+class TestSettings:
+    def test_refuse_what_is_no_address_without_showing_it(self) -> None:
+        with pytest.raises(ValidationError) as refusal:
+            CelerySettings(broker_url=SecretStr("hunter2"))
+
+        assert "must look like scheme://user:password@host:port/name" in str(refusal.value)
+        assert "hunter2" not in str(refusal.value)
+
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            ({"soft_time_limit_seconds": 300}, "soft_time_limit_seconds must be less"),
+            ({"visibility_timeout_seconds": 600}, "visibility_timeout_seconds must be more"),
+            ({"retry_max_wait_seconds": 600}, "visibility_timeout_seconds must be more"),
+        ],
+    )
+    def test_refuse_times_under_which_tasks_would_be_given_out_twice(
+        self, values: dict[str, float], message: str
+    ) -> None:
+        with pytest.raises(ValidationError, match=message):
+            CelerySettings.model_validate(values)
+
+    def test_refuse_the_stand_in_where_deployed(self) -> None:
+        refusals = CelerySettings(inline=True).refusals()
+
+        assert [refusal.split(":")[0] for refusal in refusals] == [
+            "CELERY_BROKER_URL must name a broker",
+            "CELERY_INLINE=true is for tests",
+        ]
+        assert CelerySettings(broker_url=URL).refusals() == []
+
+    def test_leave_the_refusal_of_a_shared_server_to_its_own_settings(self) -> None:
+        assert SharedBrokerSettings().refusals() == []
+
+
+class TestCelery:
+    def test_accepts_json_alone_and_loses_nothing_with_a_worker(self) -> None:
+        own: Task[Boil] = Task(
+            name="kettle.big", payload=Boil, function=boil.function, queue="heavy"
+        )
+        setup = CelerySetup(CelerySettings(), Broker(url=URL, prefix="shop:"))
+        conf = create_celery(setup, Extensions([boil, own])).conf
+
+        assert (conf.accept_content, conf.task_serializer) == (["json"], "json")
+        assert (conf.task_acks_late, conf.task_reject_on_worker_lost) == (True, True)
+        assert (conf.worker_prefetch_multiplier, conf.timezone) == (1, "UTC")
+        assert conf.result_backend is None
+        assert [queue.name for queue in conf.task_queues] == ["tasks", "heavy"]
+        assert conf.broker_transport_options["visibility_timeout"] == 900
+        assert conf.broker_transport_options["global_keyprefix"] == "shop:"
+        assert conf.broker_use_ssl is False
+
+    @pytest.mark.parametrize(
+        ("url", "tls", "options"),
+        [
+            ("rediss://host", {}, {"ssl_cert_reqs": "required"}),
+            ("rediss://host", {"ssl_cert_reqs": "none"}, {"ssl_cert_reqs": "none"}),
+            ("brokers://host", {}, {"server_hostname": None}),
+            ("broker://host", {}, False),
+        ],
+    )
+    def test_checks_certificates_unless_told_otherwise(
+        self, url: str, tls: dict[str, str], options: object
+    ) -> None:
+        broker = Broker(url=SecretStr(url), tls=tls)
+        celery = create_celery(CelerySetup(CelerySettings(), broker), Extensions())
+
+        assert celery.conf.broker_use_ssl == options
+
+    @pytest.mark.parametrize(
+        ("url", "address"),
+        [
+            ("unix:///run/r.sock?db=3", "redis+socket:///run/r.sock?virtual_host=3"),
+            ("unix:///run/r.sock", "redis+socket:///run/r.sock?virtual_host=0"),
+            ("redis://host:1/2", "redis://host:1/2"),
+        ],
+    )
+    def test_understands_the_addresses_of_the_shared_server(self, url: str, address: str) -> None:
+        assert Broker(url=SecretStr(url)).address == address
+
+    def test_needs_a_broker(self) -> None:
+        with pytest.raises(ValueError, match="CELERY_BROKER_URL names no broker"):
+            create_celery(CelerySetup(CelerySettings(), Broker()), Extensions())
