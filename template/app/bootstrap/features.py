@@ -23,14 +23,8 @@ from app.infrastructure.docs import feature as docs
 # {% if email %}
 from app.infrastructure.email import feature as email
 # {% endif %}
-# {% if events %}
-from app.infrastructure.events import feature as events
-# {% endif %}
 # {% if http_client %}
 from app.infrastructure.http_client import feature as http_client
-# {% endif %}
-# {% if outbox %}
-from app.infrastructure.outbox import feature as outbox
 # {% endif %}
 # {% if rate_limit %}
 from app.infrastructure.rate_limit import feature as rate_limit
@@ -75,14 +69,8 @@ from app.modules.health import feature as health
 # {% if idempotency %}
 from app.modules.idempotency import feature as idempotency
 # {% endif %}
-# {% if sse %}
-from app.modules.notice_stream import feature as notice_stream
-# {% endif %}
 # {% if oauth %}
 from app.modules.oauth import feature as oauth
-# {% endif %}
-# {% if pages %}
-from app.modules.page import feature as page
 # {% endif %}
 # {% if rbac %}
 from app.modules.role import feature as role
@@ -98,9 +86,6 @@ from app.modules.two_factor import feature as two_factor
 # {% endif %}
 # {% if auth %}
 from app.modules.user import feature as user
-# {% endif %}
-# {% if webhooks %}
-from app.modules.webhook import feature as webhook
 # {% endif %}
 # {% if websockets %}
 from app.modules.websocket import feature as websocket
@@ -139,12 +124,6 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% endif %}
         # {% if files %}
         storage.feature(settings.storage),
-        # {% endif %}
-        # {% if outbox %}
-        outbox.feature(settings.outbox),
-        # {% endif %}
-        # {% if events %}
-        events.feature(settings.events),
         # {% endif %}
         # {% if email %}
         email.feature(settings.email, title=TITLE),
@@ -195,15 +174,6 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% endif %}
         # {% if websockets %}
         websocket.feature(settings.websocket),
-        # {% endif %}
-        # {% if sse %}
-        notice_stream.feature(settings.notice_stream),
-        # {% endif %}
-        # {% if webhooks %}
-        webhook.feature(settings.webhook),
-        # {% endif %}
-        # {% if pages %}
-        page.feature(settings.page),
         # {% endif %}
         # {% if example %}
         book.feature(),

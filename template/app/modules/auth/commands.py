@@ -6,7 +6,8 @@ import typer
 
 from app.core.feature import CommandRunner, State
 from app.modules.throttle.service import forget_attempts
-from app.modules.user.service import find_for_login, password_limit
+from app.modules.user.password_check import password_limit
+from app.modules.user.service import find_for_login
 
 from .service import account_limit
 from .sessions import LoginSessions, end_all_sessions

@@ -9,8 +9,9 @@ from app.core.feature import CommandRunner, State
 from app.modules.throttle.service import Throttle
 
 from .crud import UserCRUD
+from .password_check import PasswordCheck
 from .schemas import UserCreate
-from .service import PasswordCheck, UserService
+from .service import UserService
 
 commands = typer.Typer(help="Accounts.", no_args_is_help=True)
 

@@ -26,8 +26,9 @@ from .authentication import BEARER, Authentication, Caller
 from .crud import UserCRUD
 from .errors import NotAuthenticatedError, RecentLoginRequiredError
 from .models import CurrentUser
+from .password_check import PasswordCheck
 from .permissions import Permission
-from .service import PasswordCheck, UserReader, UserService
+from .service import UserReader, UserService
 
 
 class _Described(OAuth2PasswordBearer):

@@ -1,5 +1,4 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -11,14 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.extensions import Extensions
 from app.infrastructure.database.after_commit import after_rollback
-from app.infrastructure.database.database import Database
 from app.infrastructure.database.errors import translate_violations
 from app.infrastructure.security.context import current_address
 from app.infrastructure.security.events import SecurityEvents
-from app.infrastructure.security.passwords import PasswordHasher
 from app.infrastructure.security.settings import AuthSettings
 from app.modules.common.pagination import PageQuery
-from app.modules.throttle.service import Limit, Throttle
+from app.modules.throttle.service import Limit
 
 from .accounts import EmailChange
 from .crud import UserCRUD
@@ -28,10 +25,10 @@ from .errors import (
     RegistrationClosedError,
     UsernameTakenError,
     UserNotFoundError,
-    WrongPasswordError,
 )
 from .lookup import forget_caller
 from .models import CurrentUser, User
+from .password_check import PasswordCheck
 from .passwords import check_password
 from .permissions import Policy, rank_of
 from .privacy import PersonalData
@@ -49,47 +46,6 @@ def _taken() -> Any:  # noqa: ANN401 (a context manager without a name of its ow
     return translate_violations(
         uq_user_account_email=EmailTakenError(), uq_user_account_username=UsernameTakenError()
     )
-
-
-def password_limit(settings: AuthSettings) -> Limit:
-    """Wrong passwords of somebody who is logged in."""
-    return Limit(
-        name="password",
-        most=settings.failures_per_account,
-        window_seconds=settings.failure_window_seconds,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordCheck:
-    """Checks the password of somebody who is logged in already.
-
-    It opens sessions of its own, so that no connection is held while a password is checked.
-    """
-
-    database: Database
-    passwords: PasswordHasher
-    throttle: Throttle
-    settings: AuthSettings
-
-    async def confirm(self, user_id: UUID, given: SecretStr | None) -> None:
-        """Whoever stole a session must not guess on.
-
-        Raises `WrongPasswordError`, for an account without a password too, and
-        `TooManyAttemptsError`.
-        """
-        limit = password_limit(self.settings)
-        await self.throttle.take(limit, str(user_id), user_id)
-        async with self.database.reading() as session:
-            user = await UserCRUD(session).get_with_password(user_id)
-        hashed = user.hashed_password if user else None
-        if given is None or not (await self.passwords.verify(given, hashed))[0]:
-            async with self.database.transaction() as session:
-                await self.throttle.events.record(
-                    session, "password_refused", user_id, is_warning=True
-                )
-            raise WrongPasswordError
-        await self.throttle.give_back(limit, str(user_id))
 
 
 class UserReader:

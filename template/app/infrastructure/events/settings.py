@@ -1,5 +1,0 @@
-from app.core.settings import SettingsGroup
-
-
-class EventsSettings(SettingsGroup):
-    """Read from `EVENTS_*`."""

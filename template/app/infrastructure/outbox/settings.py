@@ -1,5 +1,0 @@
-from app.core.settings import SettingsGroup
-
-
-class OutboxSettings(SettingsGroup):
-    """Read from `OUTBOX_*`."""

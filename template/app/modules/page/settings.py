@@ -1,5 +1,0 @@
-from app.core.settings import SettingsGroup
-
-
-class PageSettings(SettingsGroup):
-    """Read from `PAGE_*`."""

@@ -1,5 +1,0 @@
-from app.core.settings import SettingsGroup
-
-
-class WebhookSettings(SettingsGroup):
-    """Read from `WEBHOOK_*`."""
