@@ -10,13 +10,12 @@ from app.infrastructure.security.settings import AuthSettings
 from app.modules.throttle.service import Limit, Throttle, forget_attempts
 from app.modules.user.errors import UserNotFoundError
 from app.modules.user.models import User
+from app.modules.user.password_check import PasswordCheck, password_limit
 from app.modules.user.passwords import check_password
 from app.modules.user.schemas import canonical_email
 from app.modules.user.service import (
-    PasswordCheck,
     find_for_login,
     find_user,
-    password_limit,
     store_password_hash,
     strengthen_password_hash,
 )
