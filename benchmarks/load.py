@@ -1,6 +1,7 @@
 """Sends a bounded number of requests over a few kept-alive connections, each waiting for its answer."""
 
 import asyncio
+import random
 import time
 from dataclasses import dataclass
 from typing import cast
@@ -105,3 +106,23 @@ def cpu_microseconds_per_request(target: Target, requests: int) -> float:
     before = cpu_seconds(target.pid)
     asyncio.run(_send(target, requests))
     return (cpu_seconds(target.pid) - before) / requests * 1e6
+
+
+@dataclass(frozen=True)
+class Effort:
+    rounds: int
+    requests: int
+
+
+def in_turns(wanted: list[Target], effort: Effort) -> list[dict[str, float]]:
+    """The processor time of a request of every kind, in microseconds, in every round.
+
+    The kinds take turns in a new order each round: what else runs on the machine hits all of them alike.
+    """
+    for target in wanted:
+        cpu_microseconds_per_request(target, effort.requests)
+    rounds = []
+    for _ in range(effort.rounds):
+        random.shuffle(wanted)
+        rounds.append({target.name: cpu_microseconds_per_request(target, effort.requests) for target in wanted})
+    return rounds

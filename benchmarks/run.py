@@ -5,13 +5,12 @@ Everything stays on the loopback address, is bounded in number and time, and is 
 
 import argparse
 import os
-import random
 import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +20,17 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 import load
 import project
 import report
+import runtime
 import servers
 from harness.commands import run
-from harness.servers import MISSING, new_database, postgresql, postgresql_programs
+from harness.servers import MISSING, new_database, postgresql, postgresql_programs, redis
 
 ROOT = Path(__file__).resolve().parents[1]
 BARE = "bare FastAPI response"
-ANYBODY = "the same answer for anybody"
 
 
-@dataclass(frozen=True)
-class Effort:
-    rounds: int
-    requests: int
-
-
-FULL = Effort(rounds=41, requests=250)
-QUICK = Effort(rounds=5, requests=250)
+FULL = load.Effort(rounds=41, requests=250)
+QUICK = load.Effort(rounds=5, requests=250)
 REPEATS = 5
 
 
@@ -82,50 +75,14 @@ def rows_of(rounds: Sequence[Mapping[str, float]]) -> list[report.Row]:
     return rows
 
 
-def identities(server: servers.Server, logins: Mapping[str, str]) -> list[load.Target]:
-    """One answer, for anybody and for a caller who is known by each kind of credential."""
-    path = "/api/v1/account"
-    return [
-        load.Target(ANYBODY, server.port, f"{path}/anybody", server.pid),
-        *(
-            load.Target(f"caller by {name}", server.port, f"{path}/caller", server.pid, (header,))
-            for name, header in logins.items()
-        ),
-    ]
-
-
-def rows_of_identities(rounds: Sequence[Mapping[str, float]]) -> list[report.Row]:
-    return [report.row(rounds, name, ANYBODY) for name in rounds[0] if name != ANYBODY]
-
-
-def measure(folder: Path, variables: Mapping[str, str], database: str, effort: Effort) -> list[dict[str, float]]:
+def measure(folder: Path, variables: Mapping[str, str], database: str, effort: load.Effort) -> list[dict[str, float]]:
     """The default service beside FastAPI alone."""
     with ExitStack() as stack:
         service = stack.enter_context(servers.service(folder, variables))
-        token = servers.seed(service, database)
+        _, token = servers.seed(service, database)
         reference = stack.enter_context(servers.beside("reference_app:app", folder, variables))
         many = stack.enter_context(servers.beside("many_routes:app", folder, variables))
-        return in_turns(targets(service, reference, many, token), effort)
-
-
-def measure_identities(folder: Path, variables: Mapping[str, str], effort: Effort) -> list[dict[str, float]]:
-    """The service with every kind of credential."""
-    with servers.beside("identity:app", folder, variables) as server:
-        return in_turns(identities(server, servers.log_in(server)), effort)
-
-
-def in_turns(wanted: list[load.Target], effort: Effort) -> list[dict[str, float]]:
-    """The processor time of a request of every kind, in microseconds, in every round.
-
-    The kinds take turns in a new order each round: what else runs on the machine hits all of them alike.
-    """
-    for target in wanted:
-        load.cpu_microseconds_per_request(target, effort.requests)
-    rounds = []
-    for _ in range(effort.rounds):
-        random.shuffle(wanted)
-        rounds.append({target.name: load.cpu_microseconds_per_request(target, effort.requests) for target in wanted})
-    return rounds
+        return load.in_turns(targets(service, reference, many, token), effort)
 
 
 def prepare(folder: Path, database: str) -> tuple[str, dict[str, str]]:
@@ -136,7 +93,7 @@ def prepare(folder: Path, database: str) -> tuple[str, dict[str, str]]:
     return database, variables
 
 
-def benchmark(template: Path, effort: Effort, *, with_suite: bool) -> tuple[list[report.Row], dict[str, Any]]:
+def benchmark(template: Path, effort: load.Effort, *, with_suite: bool) -> tuple[list[report.Row], dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="slipway-benchmark-") as name, ExitStack() as stack:
         copy = project.snapshot(template, Path(name))
         folder, rendering = project.render(copy, Path(name), "api", REPEATS)
@@ -146,7 +103,7 @@ def benchmark(template: Path, effort: Effort, *, with_suite: bool) -> tuple[list
         rows = rows_of(measure(folder, variables, database, effort))
         whole, _ = project.render(copy, Path(name), "saas")
         _, identified = prepare(whole, stack.enter_context(new_database(server)))
-        rows += rows_of_identities(measure_identities(whole, identified, effort))
+        rows += runtime.measure(whole, identified, stack.enter_context(redis()), effort)
         imports = project.import_seconds(folder, variables, REPEATS)
         other["import"] = {key: statistics.median(value) for key, value in imports.items()}
         ratios = map(float.__truediv__, imports["app.main"], imports["fastapi"])

@@ -43,6 +43,7 @@ def production(database: str) -> dict[str, str]:
         "EMAIL_SMTP_HOST": "127.0.0.1",
         "EMAIL_SENDER": "service@example.com",
         "EMAIL_LINK_URL": "https://app.example.com",
+        "STORAGE_BUCKET": "unused",
         "OAUTH_REDIRECT_URL": "https://app.example.com/login/{provider}",
         "PYTHONPATH": str(HERE),
     }
@@ -91,9 +92,8 @@ def register(server: Server) -> tuple[str, str]:
     return password, str(_post(server, "auth/token", form, None)["access_token"])
 
 
-def log_in(server: Server) -> dict[str, str]:
+def log_in(server: Server, token: str, password: str) -> dict[str, str]:
     """The header of each kind of credential that the service takes."""
-    password, token = register(server)
     login = json.dumps({"username": "ada", "password": password})
     with _request(server, "session", login, None) as response:
         cookie = response.headers["Set-Cookie"].partition(";")[0]
@@ -105,9 +105,9 @@ def log_in(server: Server) -> dict[str, str]:
     }
 
 
-def seed(server: Server, database: str) -> str:
-    """One user with books, made through the API, among the books of others; returns the user's token."""
-    _, token = register(server)
+def seed(server: Server, database: str) -> tuple[str, str]:
+    """One user with books, made through the API, among the books of others; a password and a token."""
+    password, token = register(server)
     for number in range(BOOKS):
         book = {
             "title": f"The history of the harbour, volume {number}",
@@ -120,7 +120,7 @@ def seed(server: Server, database: str) -> str:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(_NOISE, {"owners": NOISE_OWNERS, "books": NOISE_BOOKS})
         connection.execute("VACUUM ANALYZE")
-    return token
+    return password, token
 
 
 _NOISE = """
