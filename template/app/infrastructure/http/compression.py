@@ -30,7 +30,7 @@ class CompressionMiddleware:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
                 etag = headers.get("etag", "")
-                if etag.startswith('"') and "content-encoding" in headers:
+                if etag.startswith('"') and headers.get("content-encoding") == "gzip":
                     headers["etag"] = f"W/{etag}"
             await send(message)
 
