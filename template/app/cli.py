@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, TypeVar, cast
 
 import typer
@@ -47,7 +47,12 @@ def serve(
     """Serve HTTP. WEB_CONCURRENCY sets the workers, FORWARDED_ALLOW_IPS the trusted proxies."""
     settings = _settings(context)
     everywhere = "0.0.0.0" if settings.environment.is_deployed else "127.0.0.1"  # noqa: S104
-    _serve(host or everywhere, port or settings.port)
+    options = {
+        name: value
+        for feature in enabled_features(settings)
+        for name, value in feature.server_options.items()
+    }
+    _serve(host or everywhere, port or settings.port, options)
 
 
 @cli.command(name="settings")
@@ -86,7 +91,7 @@ def _openapi(context: typer.Context) -> dict[str, Any]:
     return create_app(settings, enabled_features(settings)).openapi()
 
 
-def _serve(host: str, port: int) -> None:
+def _serve(host: str, port: int, options: Mapping[str, Any]) -> None:
     # Asked before the workers are: each would fail with a traceback of its own.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -111,6 +116,7 @@ def _serve(host: str, port: int) -> None:
         server_header=False,
         # Below the 30 seconds that platforms wait between SIGTERM and SIGKILL.
         timeout_graceful_shutdown=25,
+        **options,
     )
 
 

@@ -10,6 +10,7 @@ import uvicorn
 from typer.testing import CliRunner, Result
 
 from app import cli
+from app.bootstrap.features import enabled_features
 from app.bootstrap.settings import Settings
 from app.bootstrap.variables import variables
 from app.cli import Runner
@@ -99,6 +100,9 @@ class TestServe:
         result = run("serve", "--port", str(free_port))
 
         assert result.exit_code == 0, result.output
+        options: dict[str, Any] = {}
+        for feature in enabled_features(SETTINGS):
+            options |= feature.server_options
         assert served == [
             {
                 "app": "app.main:app",
@@ -108,6 +112,7 @@ class TestServe:
                 "access_log": False,
                 "server_header": False,
                 "timeout_graceful_shutdown": 25,
+                **options,
             }
         ]
 

@@ -173,7 +173,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         file.feature(settings.file),
         # {% endif %}
         # {% if websockets %}
-        websocket.feature(settings.websocket),
+        websocket.feature(settings.websocket, settings.cors),
         # {% endif %}
         # {% if example %}
         book.feature(),

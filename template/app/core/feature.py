@@ -61,6 +61,8 @@ class Feature:
     readiness: tuple[ReadinessCheck, ...] = ()
     commands: Mapping[str, typer.Typer] = field(default_factory=dict)
     """Groups of management commands by name; a command finds a `CommandRunner` in `ctx.obj`."""
+    server_options: Mapping[str, Any] = field(default_factory=dict)
+    """What the server is told when `serve` starts it; arguments of `uvicorn.run`."""
 
 
 def extensions_of(features: Iterable[Feature]) -> Extensions:

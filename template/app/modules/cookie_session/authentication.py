@@ -5,6 +5,7 @@ from typing import Any, ClassVar, cast
 from fastapi.security import APIKeyCookie
 from starlette.requests import HTTPConnection
 
+from app.infrastructure.http.origins import is_from_us
 from app.infrastructure.security.keys import token_hash
 from app.modules.user.authentication import Authenticator, Caller
 from app.modules.user.errors import NotAuthenticatedError
@@ -12,7 +13,7 @@ from app.modules.user.lookup import find_caller, keep_caller
 
 from .cookie import SECURE_NAME, SessionCookie
 from .crud import FOUND_SESSION, FoundSession
-from .csrf import CSRF_HEADER, SAFE_METHODS, CsrfTokens, is_from_us
+from .csrf import CSRF_HEADER, SAFE_METHODS, CsrfTokens
 from .errors import CsrfError
 from .service import CookieSessions
 

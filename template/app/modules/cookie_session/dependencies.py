@@ -3,13 +3,14 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from app.infrastructure.http.origins import is_from_us
 from app.infrastructure.security.context import current_origin
 from app.modules.user.errors import NotAuthenticatedError
 
 from .authentication import CookieAuthenticator, csrf_tokens_of
 from .cookie import SessionCookie
 from .crud import FoundSession
-from .csrf import CsrfTokens, is_from_us
+from .csrf import CsrfTokens
 from .errors import ForeignOriginError
 
 
