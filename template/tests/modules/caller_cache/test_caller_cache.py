@@ -156,7 +156,7 @@ class TestMemory:
         assert await remembering.recall("other", Held) is None
 
     async def test_keeps_nothing_that_was_read_before_a_change(
-        self, remembering: RedisCallerMemory, session: AsyncSession, state: dict[str, Any]
+        self, remembering: RedisCallerMemory, state: dict[str, Any]
     ) -> None:
         found = held()
         async with state["database"].transaction() as change:
