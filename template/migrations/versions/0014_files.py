@@ -26,9 +26,21 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("key", sa.String(length=100), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
-        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
-        sa.ForeignKeyConstraint(["owner_id"], ["user_account.id"], name="fk_file_owner_id", ondelete="CASCADE"),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner_id"], ["user_account.id"], name="fk_file_owner_id", ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_file"),
         sa.UniqueConstraint("key", name="uq_file_key"),
     )
@@ -39,7 +51,9 @@ def upgrade() -> None:
         sa.Column("remove_after", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_file_leftover"),
     )
-    op.create_index("ix_file_leftover_remove_after", "file_leftover", ["remove_after"], unique=False)
+    op.create_index(
+        "ix_file_leftover_remove_after", "file_leftover", ["remove_after"], unique=False
+    )
 
 
 def downgrade() -> None:

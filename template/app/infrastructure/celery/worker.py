@@ -170,7 +170,7 @@ class QuietConsumer(Consumer):  # type: ignore[misc]
 class LivenessStep(bootsteps.StartStopStep):  # type: ignore[misc]
     """Touches the worker's sign of life, whether or not the broker can be reached."""
 
-    requires = {"celery.worker.components:Timer"}
+    requires = ("celery.worker.components:Timer",)
 
     def __init__(self, worker: Any, **options: object) -> None:  # noqa: ANN401
         super().__init__(worker, **options)
