@@ -29,7 +29,7 @@ class StorageSettings(SettingsGroup):
     region: str = "us-east-1"
     access_key_id: str | None = None
     secret_access_key: SecretStr | None = None
-    """Unset, both: the role of the machine, or `AWS_ACCESS_KEY_ID` and its like."""
+    """Unset, both: the identity that AWS gives the machine, or `AWS_ACCESS_KEY_ID` and its like."""
     folder: Path = Path("storage")
     """The stand-in of development."""
     connect_timeout_seconds: Annotated[float, Field(gt=0)] = 3
