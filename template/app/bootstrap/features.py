@@ -14,7 +14,7 @@ from app.infrastructure.cache import feature as cache
 from app.infrastructure.celery import feature as celery
 # {% endif %}
 # {% if celery and broker == 'redis' %}
-from app.infrastructure.celery.broker import Broker
+from app.infrastructure.celery.shared_redis import shared_redis
 # {% endif %}
 # {% if database %}
 from app.infrastructure.database import feature as database
@@ -111,11 +111,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
             settings.celery,
             purge_interval_seconds=settings.database.purge_interval_seconds,
             # {% if broker == 'redis' %}
-            shared=Broker(
-                url=settings.redis.url,
-                prefix=f"{settings.redis.prefix}:celery:",
-                tls=settings.redis.tls_options,
-            ),
+            shared=shared_redis(settings.redis),
             # {% endif %}
         ),
         # {% endif %}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -31,12 +31,31 @@ class Broker:
         """As Celery reads it; raises `ValueError` if there is none."""
         if self.url is None:
             raise ValueError("CELERY_BROKER_URL names no broker")
-        url = self.url.get_secret_value()
-        parts = urlsplit(url)
-        if parts.scheme == "unix":
-            number = parse_qs(parts.query).get("db", ["0"])[0]
-            return f"redis+socket://{parts.path}?virtual_host={number}"
-        return url
+        return self.url.get_secret_value()
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether its scheme is that of another one and an `s`."""
+        from kombu.transport import TRANSPORT_ALIASES  # noqa: PLC0415
+
+        return self._scheme.endswith("s") and self._scheme[:-1] in TRANSPORT_ALIASES
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether it knows neither queues nor acknowledgements by itself."""
+        from kombu.transport import get_transport_cls  # noqa: PLC0415
+        from kombu.transport.virtual import Transport  # noqa: PLC0415
+
+        try:
+            transport = get_transport_cls(self._scheme)
+        except KeyError:
+            raise ValueError("CELERY_BROKER_URL names no broker that is known") from None
+        return transport is not None and issubclass(transport, Transport)
+
+    @property
+    def _scheme(self) -> str:
+        # What follows a plus says how to reach the server.
+        return urlsplit(self.address).scheme.partition("+")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +150,7 @@ def _options(setup: CelerySetup, extensions: Extensions) -> dict[str, Any]:
 
 def _transport_options(setup: CelerySetup) -> dict[str, Any]:
     settings = setup.settings
-    if not _is_emulated(setup.broker):
+    if not setup.broker.is_emulated:
         return {"max_retries": 1, "interval_start": 0, "interval_step": 0}
     return {
         "visibility_timeout": settings.visibility_timeout_seconds,
@@ -148,17 +167,11 @@ def _transport_options(setup: CelerySetup) -> dict[str, Any]:
     }
 
 
-def _is_emulated(broker: Broker) -> bool:
-    """Whether the broker itself knows neither queues nor acknowledgements."""
-    return broker.address.startswith("redis")
-
-
 def _tls(broker: Broker) -> dict[str, Any]:
-    scheme = urlsplit(broker.address).scheme
-    if scheme == "rediss":
+    if not broker.is_encrypted:
+        return {}
+    if broker.is_emulated:
         # Kombu would check nothing, unless told to.
         return {"broker_use_ssl": {"ssl_cert_reqs": "required", **broker.tls}}
-    if _is_emulated(broker) or not scheme.endswith("s"):
-        return {}
     # None: the host of the address. Without the key the name in the certificate is not checked.
     return {"broker_use_ssl": {"server_hostname": None}}

@@ -178,7 +178,9 @@ class LivenessStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, worker: Any) -> None:  # noqa: ANN401
         self._heartbeat.touch()
-        worker.timer.call_repeatedly(_HEARTBEAT_SECONDS, self._heartbeat.touch)
+        self._beats = worker.timer.call_repeatedly(_HEARTBEAT_SECONDS, self._heartbeat.touch)
 
     def stop(self, worker: Any) -> None:  # noqa: ANN401, ARG002
+        # Else it would be back while the last tasks are finished.
+        self._beats.cancel()
         self._heartbeat.remove()

@@ -1,14 +1,14 @@
 """Tasks for the tests, and what `celery -A` runs in a worker process of theirs."""
 
 import asyncio
-import json
 import os
+import signal
 import time
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from celery.concurrency.asynpool import AsynPool
 from pydantic import BaseModel, JsonValue
 from sqlalchemy import text
 
@@ -18,7 +18,8 @@ from app.core.feature import Feature, extensions_of
 from app.core.settings import Environment
 from app.infrastructure.celery import feature as celery
 from app.infrastructure.celery.settings import CelerySettings
-from app.infrastructure.celery.tasks import NoPayload, Periodic, TaskContext, task
+from app.infrastructure.celery.tasks import NoPayload, TaskContext, task
+from app.infrastructure.celery.worker import create_worker
 from app.infrastructure.database import feature as database
 from app.infrastructure.database.settings import DatabaseSettings
 from app.infrastructure.logging.settings import LogFormat, LogSettings
@@ -27,10 +28,10 @@ from app.infrastructure.logging.setup import configure_logging
 
 class Boil(BaseModel):
     cup: str
-    seconds: float = 0
-    """How long it takes."""
     begun: Path | None = None
     """A file that is made at the beginning."""
+    gate: Path | None = None
+    """A file that it waits for."""
     failures: int = 0
     """How often it fails before it works."""
 
@@ -60,7 +61,8 @@ async def boil(context: TaskContext, payload: Boil) -> JsonValue:
         payload.begun.touch()
     if context.attempt <= payload.failures:
         raise NoWaterError
-    await asyncio.sleep(payload.seconds)
+    while payload.gate is not None and not payload.gate.exists():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
     await pour(context, payload.cup)
     return {"cup": payload.cup}
 
@@ -71,16 +73,24 @@ async def burst(context: TaskContext, payload: Boil) -> JsonValue:
     raise BrokenError("hunter2")
 
 
-@task("kettle.stick", Boil)
-async def stick(_: TaskContext, payload: Boil) -> JsonValue:
+@task("kettle.simmer", NoPayload, soft_time_limit_seconds=0.1)
+async def simmer(*_: object) -> JsonValue:
+    await asyncio.sleep(3600)
+    return None
+
+
+@task("kettle.stick", NoPayload, soft_time_limit_seconds=0.1, time_limit_seconds=0.2)
+async def stick(*_: object) -> JsonValue:
     # What blocks the loop cannot be cancelled.
-    time.sleep(payload.seconds)  # noqa: ASYNC251
+    time.sleep(3600)  # noqa: ASYNC251
     return None
 
 
 @task("kettle.die", Boil, retries=1)
-async def die(_: TaskContext, payload: Boil) -> JsonValue:  # noqa: ARG001
-    os.kill(os.getpid(), 9)
+async def die(context: TaskContext, payload: Boil) -> JsonValue:
+    if context.attempt <= payload.failures:
+        os.kill(os.getpid(), signal.SIGKILL)
+    await pour(context, payload.cup)
     return None
 
 
@@ -90,7 +100,7 @@ async def whistle(context: TaskContext, _: NoPayload) -> JsonValue:
     return None
 
 
-TASKS = (boil, burst, stick, die, whistle)
+TASKS = (boil, burst, simmer, stick, die, whistle)
 
 
 def features(
@@ -103,14 +113,12 @@ def features(
     ]
 
 
-if given := os.environ.get("KETTLE"):
-    from app.infrastructure.celery.worker import create_worker
-
-    groups = json.loads(given)
+def work(database_settings: DatabaseSettings, settings: CelerySettings) -> None:
+    """What `celery -A ... worker` does, with these tasks."""
     configure_logging(LogSettings(format=LogFormat.JSON), deployed=True)
-    _features = features(
-        DatabaseSettings.model_validate(groups["database"]),
-        CelerySettings.model_validate(groups["celery"]),
-        Periodic(task=whistle, every=timedelta(seconds=1)),
-    )
-    app = create_worker(extensions_of(_features), partial(open_features, _features))
+    parts = features(database_settings, settings)
+    app = create_worker(extensions_of(parts), partial(open_features, parts))
+    # How often it looks for dead children: it would be five seconds.
+    AsynPool.timers = property(lambda pool: {pool.maintain_pool: 0.1})
+    # Without the options it would spend a second looking for others.
+    app.start(["-q", "worker", "--concurrency=1", "--without-mingle", "--without-gossip"])

@@ -31,7 +31,7 @@ from app.infrastructure.database.database import Database
 from app.infrastructure.database.errors import DatabaseUnreachableError
 from app.infrastructure.database.purge import purge
 
-from .kettle import Boil, NoWaterError, boil, burst
+from .kettle import NoWaterError, boil, burst, simmer
 
 pytestmark = pytest.mark.anyio
 
@@ -234,30 +234,16 @@ class TestFollowers:
 
     async def test_are_told_of_failures(self, runner_of: Callable[..., TaskRunner]) -> None:
         follower = Follower()
-        slow = Task(
-            name="kettle.slow",
-            payload=Boil,
-            function=boil.function,
-            soft_time_limit_seconds=0.05,
-        )
         with capture_logs(), pytest.raises(TimeoutError):
-            await runner_of(slow, follower).run(
-                message_of(slow, owner_id=uuid7(), cup="slow", seconds=9), 1
-            )
+            await runner_of(simmer, follower).run(message_of(simmer, owner_id=uuid7()), 1)
 
         assert follower.codes == ["task.failed"]
 
     async def test_can_cancel_what_runs(
         self, runner_of: Callable[..., TaskRunner], session: AsyncSession
     ) -> None:
-        boiling = Task(
-            name="kettle.boil2",
-            payload=Boil,
-            function=boil.function,
-            soft_time_limit_seconds=60,
-        )
-        runner = runner_of(boiling, Follower(cancels=True))
-        message = message_of(boiling, owner_id=uuid7(), cup="tea", seconds=60)
+        runner = runner_of(Follower(cancels=True))
+        message = message_of(boil, owner_id=uuid7(), cup="tea", gate="/nowhere")
         with capture_logs() as lines:
             await runner.run(message, 1)
 

@@ -6,6 +6,8 @@ import time
 from typing import Any
 
 import pytest
+from celery import Celery
+from fastapi import APIRouter
 from httpx2 import AsyncClient
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,17 +17,18 @@ from uuid_utils.compat import uuid7
 from app.bootstrap.lifespan import open_features
 from app.core.extensions import Extensions
 from app.core.feature import Feature, extensions_of
-from app.infrastructure.celery import feature as celery
-from app.infrastructure.celery.broker import Broker
+from app.infrastructure.celery import feature as celery_feature
+from app.infrastructure.celery.broker import Broker, CelerySetup, create_celery
 from app.infrastructure.celery.errors import BrokerUnreachableError
-from app.infrastructure.celery.queue import TaskQueue, task_queue_of
+from app.infrastructure.celery.queue import TaskQueue, TaskQueueDep, task_queue_of
 from app.infrastructure.celery.settings import CelerySettings
 from app.infrastructure.celery.tasks import Dispatcher, Periodic, Task, TaskMessage
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.purge import PurgedElsewhere
+from app.infrastructure.database.session import SessionDep
 from app.infrastructure.database.settings import DatabaseSettings
 from app.modules.health import feature as health
-from tests.fixtures.celery import wire_to
+from tests.fixtures.celery import Server, waiting, wire_to
 from tests.support import FixedSettings, serving
 
 from .kettle import Boil, boil, features, whistle
@@ -33,6 +36,8 @@ from .kettle import Boil, boil, features, whistle
 pytestmark = pytest.mark.anyio
 
 CUP = Boil(cup="tea")
+# Of a machine that has other things to do.
+SLACK_SECONDS = 10
 
 
 class Outbox(Dispatcher):
@@ -49,25 +54,50 @@ async def send(queue: TaskQueue, database: Database) -> None:
         await queue.enqueue(session, boil, CUP)
 
 
+stove = APIRouter()
+
+
+@stove.post("/stove", status_code=202)
+async def light(session: SessionDep, queue: TaskQueueDep) -> int:
+    await queue.enqueue(session, boil, CUP)
+    return queue.lost
+
+
+def celery_for(url: str, settings: CelerySettings) -> Celery:
+    """By another way than that of the service."""
+    setup = CelerySetup(settings, Broker(url=SecretStr(url)))
+    return create_celery(setup, Extensions())
+
+
 class TestOutage:
-    async def test_loses_what_cannot_be_sent_and_sends_the_next(
-        self, broker_url: str, database_settings: DatabaseSettings
+    async def test_keeps_no_request_from_its_answer_and_loses_its_task_alone(
+        self, each_broker: Server, database_settings: DatabaseSettings
     ) -> None:
-        async with wire_to(broker_url) as wire:
+        async with wire_to(each_broker.url) as wire:
             settings = CelerySettings(broker_url=wire.url, queue=f"test-{uuid7().hex}")
-            async with open_features(features(database_settings, settings)) as state:
-                queue, database = task_queue_of(state), state["database"]
-                await send(queue, database)
-                assert queue.lost == 0
-
+            celery = celery_for(each_broker.url, settings)
+            parts = [
+                *features(database_settings, settings),
+                Feature(name="stove", routers=(stove,)),
+            ]
+            async with serving(FixedSettings(environment="test"), parts) as client:
+                answers = [await client.post("stove")]
                 await wire.cut()
+                started = time.monotonic()
                 with capture_logs() as lines:
-                    await send(queue, database)
-                assert queue.lost == 1
-
+                    answers.append(await client.post("stove"))
+                duration = time.monotonic() - started
                 await wire.mend()
-                await send(queue, database)
-                assert queue.lost == 1
+                answers.append(await client.post("stove"))
+
+            assert [(answer.status_code, answer.json()) for answer in answers] == [
+                (202, 0),
+                (202, 0),
+                (202, 1),
+            ]
+            assert duration < settings.dispatch_timeout_seconds + SLACK_SECONDS
+            assert await asyncio.to_thread(waiting, celery) == 2
+            celery.close()
 
         (line,) = [line for line in lines if line["event"] == "task lost"]
         assert (line["name"], line["log_level"], line["lost"]) == ("kettle.boil", "error", 1)
@@ -87,7 +117,7 @@ class TestOutage:
                 with capture_logs():
                     await asyncio.gather(*(send(queue, database) for _ in range(6)))
 
-                assert time.monotonic() - started < 10
+                assert time.monotonic() - started < SLACK_SECONDS
                 assert queue.lost == 6
 
     async def test_is_shown_by_the_readiness_which_stays_200(
@@ -117,20 +147,27 @@ async def ready(client: AsyncClient) -> tuple[int, Any]:
 
 
 class TestEnqueue:
-    async def test_sends_nothing_if_the_transaction_is_undone(
-        self, state: dict[str, Any], session: AsyncSession
+    async def test_sends_after_the_commit_and_nothing_if_the_transaction_is_undone(
+        self, broker_url: str, database_settings: DatabaseSettings
     ) -> None:
-        queue = TaskQueue(
-            task_queue_of(state).sender, state["database"], Extensions([boil]), CelerySettings()
-        )
-        database: Database = state["database"]
-        with pytest.raises(LookupError, match="on purpose"):
+        settings = CelerySettings(broker_url=SecretStr(broker_url), queue=f"test-{uuid7().hex}")
+        celery = celery_for(broker_url, settings)
+        counts = []
+        async with open_features(features(database_settings, settings)) as state:
+            queue, database = task_queue_of(state), state["database"]
+            with pytest.raises(LookupError, match="on purpose"):
+                async with database.transaction() as unit:
+                    await queue.enqueue(unit, boil, CUP)
+                    raise LookupError("on purpose")
+            counts.append(await asyncio.to_thread(waiting, celery))
             async with database.transaction() as unit:
                 await queue.enqueue(unit, boil, CUP)
-                raise LookupError("on purpose")
+                counts.append(await asyncio.to_thread(waiting, celery))
+            counts.append(await asyncio.to_thread(waiting, celery))
+            assert queue.lost == 0
+        celery.close()
 
-        assert queue.lost == 0
-        assert session.is_active
+        assert counts == [0, 0, 1]
 
     async def test_hands_over_to_a_dispatcher(
         self, state: dict[str, Any], session: AsyncSession
@@ -174,10 +211,10 @@ class TestEnqueue:
 
 class TestFeature:
     def test_leaves_the_purge_to_beat_where_there_is_a_broker(self) -> None:
-        local = celery.feature(CelerySettings(), purge_interval_seconds=60)
+        local = celery_feature.feature(CelerySettings(), purge_interval_seconds=60)
         settings = CelerySettings(broker_url=SecretStr("broker://host"))
-        remote = celery.feature(settings, purge_interval_seconds=60)
-        never = celery.feature(settings, purge_interval_seconds=0)
+        remote = celery_feature.feature(settings, purge_interval_seconds=60)
+        never = celery_feature.feature(settings, purge_interval_seconds=0)
 
         assert [bool(extensions_of([it]).of(PurgedElsewhere)) for it in (local, remote, never)] == [
             False,
@@ -194,7 +231,7 @@ class TestFeature:
         shared = Broker(url=SecretStr(broker_url), prefix="shop:")
         parts: list[Feature] = [
             *features(database_settings, CelerySettings())[:1],
-            celery.feature(CelerySettings(), purge_interval_seconds=60, shared=shared),
+            celery_feature.feature(CelerySettings(), purge_interval_seconds=60, shared=shared),
         ]
         async with open_features(parts) as state:
             await task_queue_of(state).sender.ping()

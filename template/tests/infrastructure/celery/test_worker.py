@@ -3,6 +3,7 @@
 import asyncio
 import json
 import pickle
+import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import structlog
+from celery import Celery
 from kombu.connection import Connection
 from pydantic import SecretStr
 from sqlalchemy import delete, text
@@ -27,26 +29,19 @@ from app.infrastructure.celery.settings import CelerySettings
 from app.infrastructure.celery.tasks import Task, TaskMessage
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.settings import DatabaseSettings
-from tests.fixtures.celery import Worker, until
+from tests.fixtures.celery import Background, Server, fork, until, until_true, waiting
 
-from .kettle import Boil, boil, burst, features, stick
+from .kettle import Boil, boil, burst, die, features, simmer, stick, work
 
 pytestmark = pytest.mark.anyio
 
-# They would spend a second looking for others.
-ARGUMENTS = ("worker", "--without-mingle", "--without-gossip")
-
 
 def settings_for(url: str, folder: Path) -> CelerySettings:
-    """Short times, and a queue of its own."""
+    """Retries at once, and a queue of its own."""
     return CelerySettings(
         broker_url=SecretStr(url),
         queue=f"test-{uuid4().hex}",
-        soft_time_limit_seconds=1,
-        time_limit_seconds=1.5,
-        retry_wait_seconds=0.2,
-        retry_max_wait_seconds=0.4,
-        visibility_timeout_seconds=2,
+        retry_wait_seconds=0.01,
         heartbeat_folder=folder,
     )
 
@@ -58,10 +53,11 @@ class Kitchen:
     settings: CelerySettings
     database: Database
     queue: TaskQueue
+    celery: Celery
 
     async def send(self, task: Task[Any], **payload: object) -> UUID:
         async with self.database.transaction() as session:
-            return await self.queue.enqueue(session, task, Boil.model_validate(payload))
+            return await self.queue.enqueue(session, task, task.payload.model_validate(payload))
 
     async def poured(self, cup: str) -> list[int]:
         """The attempts that have filled a cup."""
@@ -95,8 +91,9 @@ async def kitchen_with(
     extensions = extensions_of(features(database_settings, settings))
     database = Database(database_settings)
     setup = CelerySetup(settings, Broker(url=settings.broker_url))
-    sender = BrokerSender(create_celery(setup, extensions), extensions, settings)
-    yield Kitchen(settings, database, TaskQueue(sender, database, extensions, settings))
+    celery = create_celery(setup, extensions)
+    sender = BrokerSender(celery, extensions, settings)
+    yield Kitchen(settings, database, TaskQueue(sender, database, extensions, settings), celery)
     await sender.aclose()
     async with database.transaction() as session:
         for table in (DeadLetter, TaskExecution):
@@ -119,30 +116,32 @@ async def kettle_settings(database_settings: DatabaseSettings) -> AsyncGenerator
 @pytest.fixture(scope="module")
 async def shared_kitchen(
     broker_url: str, tmp_path_factory: pytest.TempPathFactory, kettle_settings: DatabaseSettings
-) -> AsyncGenerator[tuple[Kitchen, Worker]]:
+) -> AsyncGenerator[tuple[Kitchen, Background]]:
     """With a worker that all tests share."""
     folder = tmp_path_factory.mktemp("worker")
     settings = settings_for(broker_url, folder)
-    worker = Worker(folder, kettle_settings, settings, *ARGUMENTS, "--concurrency=2")
-    async with kitchen_with(settings, kettle_settings) as kitchen:
-        await worker.ready(folder / "celery-worker.heartbeat")
-        yield kitchen, worker
-        assert await worker.stop() == 0
+    worker = fork(folder / "log", work, kettle_settings, settings)
+    try:
+        async with kitchen_with(settings, kettle_settings) as kitchen:
+            await worker.ready(folder / "celery-worker.heartbeat")
+            yield kitchen, worker
+    finally:
+        worker.kill()
 
 
 @pytest.fixture
-def kitchen(shared_kitchen: tuple[Kitchen, Worker]) -> Kitchen:
+def kitchen(shared_kitchen: tuple[Kitchen, Background]) -> Kitchen:
     return shared_kitchen[0]
 
 
 @pytest.fixture
-def worker(shared_kitchen: tuple[Kitchen, Worker]) -> Worker:
+def worker(shared_kitchen: tuple[Kitchen, Background]) -> Background:
     return shared_kitchen[1]
 
 
 class TestWorker:
     async def test_does_a_task_with_the_request_id_of_its_sender(
-        self, kitchen: Kitchen, worker: Worker
+        self, kitchen: Kitchen, worker: Background
     ) -> None:
         with structlog.contextvars.bound_contextvars(request_id="abcdef-0123"):
             task_id = await kitchen.send(boil, cup="tea")
@@ -156,7 +155,9 @@ class TestWorker:
         assert (line["request_id"], line["name"]) == ("abcdef-0123", "kettle.boil")
         assert (line["outcome"], line["attempt"], line["level"]) == ("done", 1, "info")
 
-    async def test_tries_again_what_may_work_later(self, kitchen: Kitchen, worker: Worker) -> None:
+    async def test_tries_again_what_may_work_later(
+        self, kitchen: Kitchen, worker: Background
+    ) -> None:
         task_id = await kitchen.send(boil, cup="late", failures=2)
 
         assert await kitchen.filled("late") == [3]
@@ -166,7 +167,7 @@ class TestWorker:
         assert lines[0]["error"] == "NoWaterError"
 
     async def test_keeps_what_fails_for_good_as_a_dead_letter(
-        self, kitchen: Kitchen, worker: Worker
+        self, kitchen: Kitchen, worker: Background
     ) -> None:
         letter = await kitchen.dead(await kitchen.send(burst, cup="shards"))
 
@@ -190,17 +191,30 @@ class TestWorker:
         )
 
     async def test_cancels_what_takes_too_long(self, kitchen: Kitchen) -> None:
-        letter = await kitchen.dead(await kitchen.send(boil, cup="slow", seconds=30))
+        letter = await kitchen.dead(await kitchen.send(simmer))
 
         assert letter.error == "TaskTimeoutError"
 
     async def test_kills_what_cannot_be_cancelled(self, kitchen: Kitchen) -> None:
-        letter = await kitchen.dead(await kitchen.send(stick, cup="stuck", seconds=30))
+        letter = await kitchen.dead(await kitchen.send(stick))
 
         assert letter.error == "TimeLimitExceeded"
 
+    async def test_survives_the_death_of_its_child_whose_task_is_tried_again(
+        self, kitchen: Kitchen
+    ) -> None:
+        await kitchen.send(die, cup="lid", failures=1)
+
+        assert await kitchen.filled("lid") == [2]
+
+    async def test_gives_up_a_task_that_kills_each_child(self, kitchen: Kitchen) -> None:
+        letter = await kitchen.dead(await kitchen.send(die, cup="spout", failures=9))
+
+        assert (letter.error, letter.attempts) == ("WorkerLostError", 2)
+        assert await kitchen.poured("spout") == []
+
     async def test_keeps_a_task_that_it_does_not_know(
-        self, kitchen: Kitchen, worker: Worker
+        self, kitchen: Kitchen, worker: Background
     ) -> None:
         message = TaskMessage(id=uuid7(), name="kettle.new", payload={"cup": "unheard"})
         unknown: Task[Any] = Task(name="kettle.new", payload=Boil, function=boil.function)
@@ -218,7 +232,7 @@ class TestWorker:
 
     @pytest.mark.parametrize("content_type", ["application/x-python-serialize", "application/json"])
     async def test_refuses_what_is_no_task_of_ours(
-        self, kitchen: Kitchen, worker: Worker, content_type: str
+        self, kitchen: Kitchen, worker: Background, content_type: str
     ) -> None:
         before = len(worker.lines("message refused"))
 
@@ -264,31 +278,35 @@ def publish_raw(settings: CelerySettings, content_type: str) -> None:
 
 class TestDeath:
     async def test_leaves_the_task_to_the_next_worker_which_finishes_before_it_stops(
-        self, broker_url: str, tmp_path: Path, kettle_settings: DatabaseSettings
+        self, each_broker: Server, tmp_path: Path, kettle_settings: DatabaseSettings
     ) -> None:
-        settings = settings_for(broker_url, tmp_path)
-        arguments = (*ARGUMENTS, "--concurrency=1")
-        first = Worker(tmp_path, kettle_settings, settings, *arguments)
+        settings = settings_for(each_broker.url, tmp_path)
+        begun, gate = tmp_path / "begun", tmp_path / "gate"
+        cups = [f"{settings.queue} {number}" for number in (1, 2)]
+        first = fork(tmp_path / "first", work, kettle_settings, settings)
         async with kitchen_with(settings, kettle_settings) as kitchen:
-            await first.ready(tmp_path / "celery-worker.heartbeat")
-            begun = tmp_path / "begun"
-
-            async def has_begun() -> bool:
-                return begun.exists()
-
             try:
-                await kitchen.send(boil, cup="cocoa", seconds=0.8, begun=begun)
-                await until(has_begun)
+                await kitchen.send(boil, cup=cups[0])
+                assert await kitchen.filled(cups[0]) == [1]
+                await kitchen.send(boil, cup=cups[1], begun=begun, gate=gate)
+                await until_true(begun.exists)
             finally:
                 first.kill()
-            assert await kitchen.poured("cocoa") == []
+            assert await first.stopped() == -signal.SIGKILL
             begun.unlink()
+            each_broker.give_up_workers()
 
-            second = Worker(tmp_path, kettle_settings, settings, *arguments)
+            second = fork(tmp_path / "second", work, kettle_settings, settings)
             try:
-                await until(has_begun)
-                assert await second.stop() == 0
+                await until_true(begun.exists)
+                second.ask_to_stop()
+                await until_true(lambda: "Warm shutdown" in second.log.read_text())
+                assert await kitchen.poured(cups[1]) == []
+                gate.touch()
+                assert await second.stopped() == 0
             finally:
                 second.kill()
 
-            assert await kitchen.poured("cocoa") == [1]
+            assert await kitchen.poured(cups[1]) == [1]
+            assert [line["outcome"] for line in second.lines("task")] == ["done"]
+            assert waiting(kitchen.celery) == 0
