@@ -21,8 +21,8 @@ def template_files() -> frozenset[str]:
 
 
 def excluded(answers: Answers, operation: str = "copy") -> frozenset[str]:
-    """The patterns that the manifest gives for these answers."""
-    context = {**answers, "_copier_operation": operation}
+    """The patterns that the manifest gives for these answers and what follows from them."""
+    context = {**questionnaire().derived(answers), **answers, "_copier_operation": operation}
     rendered = [questionnaire().jinja.from_string(entry).render(context) for entry in questionnaire().config["exclude"]]
     return frozenset(line.strip() for entry in rendered for line in entry.splitlines() if line.strip())
 
@@ -44,6 +44,13 @@ def all_guarded() -> Mapping[tuple[str, Value], frozenset[str]]:
         (name, value) for name, options in questionnaire().switches.items() for value in options if value != on[name]
     }
     return {(name, value): patterns for name, value in sorted(values, key=str) if (patterns := guarded(name, value))}
+
+
+def guarded_by_derived() -> frozenset[str]:
+    """The patterns of what is there where several switches are on."""
+    on = everything()
+    names = questionnaire().derived_switches
+    return frozenset[str]().union(*(excluded({**on, name: False}) - excluded(on) for name in names))
 
 
 def matching(patterns: frozenset[str]) -> frozenset[str]:

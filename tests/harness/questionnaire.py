@@ -103,6 +103,14 @@ class Questionnaire:
         """What is on or off because other switches are."""
         return [name for name in self.hidden if self.questions[name]["type"] == "bool"]
 
+    def derived(self, switches: Mapping[str, Value]) -> dict[str, Value]:
+        """What follows from these switches, whether or not they are allowed together."""
+        context = dict(switches)
+        for name in self.derived_switches:
+            if self._variables(self.questions[name]["default"]) <= context.keys():
+                context[name] = self._question(name, context).get_default()
+        return {name: context[name] for name in self.derived_switches if name in context}
+
     @cached_property
     def closed(self) -> Sequence[str]:
         """Questions with a fixed set of answers."""

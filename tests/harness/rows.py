@@ -111,8 +111,7 @@ def switches_of(answers: Mapping[str, Any]) -> dict[str, Value]:
 
 def derived_of(switches: Mapping[str, Value]) -> dict[str, Value]:
     """The switches, and those that follow from them."""
-    answered = questionnaire().answer(preset="custom", **switches)
-    return {**switches, **{name: answered[name] for name in questionnaire().derived_switches}}
+    return {**switches, **questionnaire().derived(switches)}
 
 
 def one_off() -> Iterator[tuple[str, Value, dict[str, Value]]]:
