@@ -37,10 +37,16 @@ class TestManifest:
         assert any(switch == name for switch, _ in all_guarded())
 
     def test_every_path_belongs_to_one_switch(self) -> None:
-        """Or to all those together whose meeting brings it."""
+        """Or to all those together whose meeting brings it, and to one choice besides."""
         shared = guarded_by_derived()
-        owners = {(pattern, name) for (name, _), patterns in all_guarded().items() for pattern in patterns - shared}
-        assert len(owners) == len({pattern for pattern, _ in owners})
+        for kind in (bool, str):
+            owners = [
+                (pattern, name)
+                for (name, value), patterns in all_guarded().items()
+                if isinstance(value, kind)
+                for pattern in patterns - shared
+            ]
+            assert len(set(owners)) == len({pattern for pattern, _ in owners})
 
     def test_guards_default_to_on(self) -> None:
         """A project from before a question existed must still update; what it has was always on then."""

@@ -79,7 +79,7 @@ EDITS: list[tuple[str, str | None, str]] = [
     ("questions/30-features.yml", None, f"\n{QUESTION}"),
     (
         FEATURES,
-        "# {% if two_factor %}\nfrom app.modules.two_factor",
+        "# {% if tiers %}\nfrom app.modules.tier",
         """\
 # {% if tide %}
 from app.modules.tide import feature as tide
@@ -97,7 +97,7 @@ from app.modules.tide import feature as tide
     ),
     (
         SETTINGS,
-        "# {% if two_factor %}\nfrom app.modules.two_factor",
+        "# {% if tiers %}\nfrom app.modules.tier",
         """\
 # {% if tide %}
 from app.modules.tide.settings import TideSettings
