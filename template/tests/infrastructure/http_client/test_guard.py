@@ -266,8 +266,8 @@ class TestTls:
 
 class TestHttpClients:
     async def test_know_each_upstream_once(self, clients: HttpClients) -> None:
-        first = clients.upstream("tides", "https://tides.example")
-        with pytest.raises(ValueError, match=r"^there is an upstream tides already$"):
-            clients.upstream("tides", "https://other.example")
+        first = clients.upstream("maps", "https://maps.example")
+        with pytest.raises(ValueError, match=r"^there is an upstream maps already$"):
+            clients.upstream("maps", "https://other.example")
 
-        assert clients.counters == {"tides": first.counters}
+        assert clients.counters == {"maps": first.counters}
