@@ -85,10 +85,10 @@ def measure(folder: Path, variables: Mapping[str, str], database: str, effort: l
         return load.in_turns(targets(service, reference, many, token), effort)
 
 
-def prepare(folder: Path, database: str) -> tuple[str, dict[str, str]]:
+def prepare(folder: Path, database: str, **more: str) -> tuple[str, dict[str, str]]:
     """Install a project and make its tables; the database and the variables of production."""
     project.install(folder)
-    variables = servers.production(database)
+    variables = {**servers.production(database), **more}
     project.must(run("uv run alembic upgrade head", folder, variables))
     return database, variables
 
@@ -102,8 +102,9 @@ def benchmark(template: Path, effort: load.Effort, *, with_suite: bool) -> tuple
         database, variables = prepare(folder, stack.enter_context(new_database(server)))
         rows = rows_of(measure(folder, variables, database, effort))
         whole, _ = project.render(copy, Path(name), "saas")
-        _, identified = prepare(whole, stack.enter_context(new_database(server)))
-        rows += runtime.measure(whole, identified, stack.enter_context(redis()), effort)
+        address = stack.enter_context(redis())
+        _, with_redis = prepare(whole, stack.enter_context(new_database(server)), REDIS_URL=address)
+        rows += runtime.measure(whole, with_redis, effort)
         imports = project.import_seconds(folder, variables, REPEATS)
         other["import"] = {key: statistics.median(value) for key, value in imports.items()}
         ratios = map(float.__truediv__, imports["app.main"], imports["fastapi"])

@@ -15,10 +15,9 @@ UNLIMITED = "the same answer without a limit"
 MISS = "page of 20, not in the cache"
 
 
-def measure(folder: Path, variables: Mapping[str, str], redis: str, effort: load.Effort) -> list[report.Row]:
+def measure(folder: Path, variables: Mapping[str, str], effort: load.Effort) -> list[report.Row]:
     """The service with everything that the saas preset has."""
-    with_redis = {**variables, "REDIS_URL": redis}
-    unlimited = {**with_redis, "RATE_LIMIT_ENABLED": "false"}
+    unlimited = {**variables, "RATE_LIMIT_ENABLED": "false"}
     with ExitStack() as stack:
 
         def serve(app: str, chosen: Mapping[str, str]) -> servers.Server:
@@ -30,9 +29,9 @@ def measure(folder: Path, variables: Mapping[str, str], redis: str, effort: load
         logins = servers.log_in(reading, token, password)
         callers = load.in_turns(identities(reading, remembering, logins), effort)
         shelf = load.in_turns(pages(serve("cache:app", unlimited), owner_of(token)), effort)
-        counting = serve("rate_limit:app", with_redis)
+        counting = serve("rate_limit:app", variables)
         # Without Redis the counters are in the process; a deployed service refuses that.
-        alone = serve("rate_limit:app", {**variables, "ENVIRONMENT": "test", "LOG_FORMAT": "json"})
+        alone = serve("rate_limit:app", {**variables, "ENVIRONMENT": "test", "LOG_FORMAT": "json", "REDIS_URL": ""})
         limits = load.in_turns(limited(counting, alone), effort)
     return [
         *(report.row(callers, name, ANYBODY) for name in callers[0] if name != ANYBODY),
