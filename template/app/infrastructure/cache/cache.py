@@ -133,19 +133,25 @@ class Cache:
             yield None
             return
         owner, deadline = str(uuid4()), time.monotonic() + seconds
-        while not await self._store.lock(key, versions, owner, seconds):
+        while True:
+            is_ours = await self._store.lock(key, versions, owner, seconds)
+            # Also with the lock: whoever had it may have been done since we looked.
+            payload = await self._look_again(key, tags)
+            if is_ours or payload is not None or time.monotonic() > deadline:
+                break
             await asyncio.sleep(random.uniform(*_LOOK_AGAIN))  # noqa: S311 (spreads load)
-            try:
-                payload, _ = await self._store.read(key, tags)
-            except OutOfReachError:
-                payload = None
-            if payload is not None or time.monotonic() > deadline:
-                yield payload
-                return
         try:
-            yield None
+            yield payload
         finally:
-            await self._store.unlock(key, versions, owner)
+            if is_ours:
+                await self._store.unlock(key, versions, owner)
+
+    async def _look_again(self, key: Key[Any], tags: Sequence[str]) -> bytes | None:
+        try:
+            payload, _ = await self._store.read(key, tags)
+        except OutOfReachError:
+            return None
+        return payload
 
 
 def _decode(key: Key[Value], payload: bytes | None) -> _Found[Value] | None:

@@ -94,6 +94,7 @@ def publish(celery: "Celery", message: TaskMessage, *, queue: str | None) -> Non
         kwargs={"message": message.model_dump(mode="json")},
         task_id=str(message.id),
         queue=queue or celery.conf.task_default_queue,
+        confirm_timeout=celery.conf.broker_connection_timeout,
         # Celery would put the values into headers, and from there into logs.
         argsrepr="()",
         kwargsrepr="{}",
@@ -151,7 +152,8 @@ def _options(setup: CelerySetup, extensions: Extensions) -> dict[str, Any]:
 def _transport_options(setup: CelerySetup) -> dict[str, Any]:
     settings = setup.settings
     if not setup.broker.is_emulated:
-        return {"max_retries": 1, "interval_start": 0, "interval_step": 0}
+        # It is sent when the broker says so, not when it is in a buffer of ours.
+        return {"confirm_publish": True, "max_retries": 1, "interval_start": 0, "interval_step": 0}
     return {
         "visibility_timeout": settings.visibility_timeout_seconds,
         # How often workers look for what others have left; the default is 100 seconds.
