@@ -9,8 +9,9 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
+from app.infrastructure.redis.outage import OutOfReachError
+
 from .entry import Key
-from .reach import OutOfReachError
 from .stats import CacheStats
 from .store import EVERYTHING, Store, Versions
 

@@ -5,9 +5,9 @@ from typing import Annotated, NoReturn, cast
 import typer
 
 from app.core.feature import CommandRunner, State
+from app.infrastructure.redis.outage import OutOfReachError
 
 from .dependencies import cache_of
-from .reach import OutOfReachError
 
 
 def build_commands(*, is_shared: bool) -> typer.Typer:

@@ -4,8 +4,9 @@ from hashlib import blake2b
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from app.infrastructure.redis.outage import OutageGuard, OutOfReachError
+
 from .entry import LONGEST_SECONDS, Key
-from .reach import OutOfReachError, Reach
 from .stats import CacheStats
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ class Store:
     """
 
     def __init__(
-        self, backend: "Backend", reach: Reach, stats: CacheStats, *, prefix: str, is_shared: bool
+        self, backend: "Backend", guard: OutageGuard, *, prefix: str, is_shared: bool
     ) -> None:
-        self.stats = stats
+        self.stats = CacheStats(guard)
         self.is_shared = is_shared
         self._backend = backend
-        self._reach = reach
+        self._guard = guard
         self._prefix = prefix
         self._unsent: set[str] = set()
 
@@ -50,7 +51,7 @@ class Store:
         if self._unsent:
             await self._send()
         names = [self._version(key), *(self._version(tag) for tag in (EVERYTHING, *tags))]
-        stored: Sequence[Any] = await self._reach.run(
+        stored: Sequence[Any] = await self._guard.attempt(
             lambda: self._backend.get_many(self._name("entry", key.text), *names)
         )
         entry, own, *others = stored
@@ -69,7 +70,7 @@ class Store:
         value = b",".join(versions) + b"\n" + payload
         name = self._name("entry", key.text)
         with suppress(OutOfReachError):
-            await self._reach.run(lambda: self._backend.set(name, value, expire=seconds))
+            await self._guard.attempt(lambda: self._backend.set(name, value, expire=seconds))
 
     async def renew(self, *targets: Key[Any] | str) -> None:
         """Give them new versions, at once or as soon as the server is there."""
@@ -90,7 +91,7 @@ class Store:
         """
         name = self._lock(key, versions)
         try:
-            return await self._reach.run(lambda: self._backend.set_lock(name, owner, seconds))
+            return await self._guard.attempt(lambda: self._backend.set_lock(name, owner, seconds))
         except OutOfReachError:
             return True
 
@@ -98,27 +99,27 @@ class Store:
         """Only the lock of `owner`; it may have ended, and be another one's."""
         name = self._lock(key, versions)
         with suppress(OutOfReachError):
-            await self._reach.run(lambda: self._backend.unlock(name, owner))
+            await self._guard.attempt(lambda: self._backend.unlock(name, owner))
 
     async def ping(self) -> None:
         """Raises `OutOfReachError`."""
-        await self._reach.run(self._backend.ping)
+        await self._guard.attempt(self._backend.ping)
 
     async def _send(self) -> None:
         names = tuple(self._unsent)
         versions = dict.fromkeys(names, _new_version())
-        await self._reach.run(lambda: self._backend.set_many(versions, expire=_VERSION_SECONDS))
+        await self._guard.attempt(lambda: self._backend.set_many(versions, expire=_VERSION_SECONDS))
         self._unsent.difference_update(names)
 
     async def _ensured(self, name: str) -> bytes:
         """The version, made where there is none; another process may do so at the same time."""
         version = _new_version()
-        made = await self._reach.run(
+        made = await self._guard.attempt(
             lambda: self._backend.set(name, version, expire=_VERSION_SECONDS, exist=False)
         )
         if made:
             return version
-        (stored,) = await self._reach.run(lambda: self._backend.get_many(name))
+        (stored,) = await self._guard.attempt(lambda: self._backend.get_many(name))
         # Gone again in between: the next reader finds the entry outdated.
         return stored or version
 

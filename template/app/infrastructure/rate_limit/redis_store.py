@@ -1,9 +1,7 @@
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import cast
 
-from redis import TimeoutError as RedisTimeoutError
 from redis.asyncio import Redis
 
 from app.infrastructure.redis.outage import OutageGuard
@@ -62,27 +60,18 @@ class RedisStore(LimitStore):
         key: Callable[[str, str], str],
         *,
         timeout_seconds: float,
-        outage: OutageGuard | None = None,
     ) -> None:
         self._take = client.register_script(_TAKE)
         self._key = key
-        self._timeout_seconds = timeout_seconds
-        self._outage = outage or OutageGuard("rate limits")
+        self._guard = OutageGuard("rate limits", timeout_seconds=timeout_seconds)
 
     async def take(self, limits: Sequence[tuple[str, RateLimit]]) -> Taken | None:
         keys = [self._key("limit", key) for key, _ in limits]
         numbers = [it for _, limit in limits for it in (limit.amount, limit.milliseconds)]
-        answer = await self._outage.run(partial(self._run, keys, numbers), None)
+        command = partial(self._take, keys, numbers)
+        answer = await self._guard.run(cast("Callable[[], Awaitable[list[int]]]", command), None)
         if answer is None:
             return None
         allowed, now, *rest = answer
         windows = [Window(*rest[i : i + 3]) for i in range(0, len(rest), 3)]
         return Taken(is_allowed=bool(allowed), now=now, windows=windows)
-
-    async def _run(self, keys: list[str], numbers: list[int]) -> list[int] | None:
-        try:
-            # The client's own timeout is for each step: to connect, to bring the script, to answer.
-            async with asyncio.timeout(self._timeout_seconds):
-                return cast("list[int]", await self._take(keys, numbers))
-        except TimeoutError:
-            raise RedisTimeoutError("no answer in time") from None

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from app.infrastructure.cache.cache import Cache
 from app.infrastructure.cache.entry import EVERYBODY
-from app.infrastructure.cache.reach import OutOfReachError
+from app.infrastructure.redis.outage import OutOfReachError
 from app.infrastructure.redis.settings import RedisSettings
 from tests.fixtures.redis import RedisServer
 
@@ -59,7 +59,8 @@ class TestServerThatIsGone:
         assert values == list(range(20))
         assert logs == [
             {
-                "event": "cache is out of reach",
+                "event": "redis is out of reach",
+                "purpose": "cache",
                 "log_level": "warning",
                 "error": "ConnectionError",
             }
@@ -77,7 +78,7 @@ class TestServerThatIsGone:
         with capture_logs() as logs:
             await back(cache)
 
-        assert [log["event"] for log in logs] == ["cache is back"]
+        assert [log["event"] for log in logs] == ["redis is back"]
         await cache.get_or_set(LONDON, degrees(30))
         assert (await cache.get_or_set(LONDON, degrees(40))).degrees == 30
 
@@ -185,7 +186,8 @@ class TestServerThatRefuses:
         assert values == [0, 1, 2]
         assert known == 20
         assert logs[0] == {
-            "event": "cache refuses a command",
+            "event": "redis refuses",
+            "purpose": "cache",
             "log_level": "warning",
             "error": "OutOfMemoryError",
         }

@@ -1,8 +1,11 @@
+import asyncio
+
 import pytest
 from redis import ConnectionError as RedisConnectionError
+from redis import OutOfMemoryError
 from structlog.testing import capture_logs
 
-from app.infrastructure.redis.outage import RETRY_SECONDS, OutageGuard
+from app.infrastructure.redis.outage import RETRY_SECONDS, OutageGuard, OutOfReachError
 
 pytestmark = pytest.mark.anyio
 
@@ -14,7 +17,7 @@ class Server:
         self.is_up = True
         self.asked = 0
         self.now = 100.0
-        self.guard = OutageGuard("kettles", clock=lambda: self.now)
+        self.guard = OutageGuard("kettles", timeout_seconds=0.05, clock=lambda: self.now)
 
     async def command(self) -> str:
         self.asked += 1
@@ -91,4 +94,36 @@ class TestOutageGuard:
                 "seconds": 3 * RETRY_SECONDS,
                 "log_level": "info",
             },
+        ]
+
+    async def test_waits_for_an_answer_no_longer_than_told(self) -> None:
+        guard = Server().guard
+
+        async with asyncio.timeout(10):
+            with pytest.raises(OutOfReachError):
+                await guard.attempt(asyncio.Event().wait)
+
+        assert (guard.is_down, guard.failures) == (True, 1)
+
+    async def test_goes_on_asking_a_server_that_refuses(self) -> None:
+        """It is full: what it has can be read."""
+        server = Server()
+
+        async def write() -> None:
+            raise OutOfMemoryError
+
+        with capture_logs() as lines:
+            for _ in range(3):
+                with pytest.raises(OutOfReachError):
+                    await server.guard.attempt(write)
+
+        assert await server.ask() == "answer"
+        assert (server.guard.is_down, server.guard.failures) == (False, 3)
+        assert lines == [
+            {
+                "event": "redis refuses",
+                "purpose": "kettles",
+                "error": "OutOfMemoryError",
+                "log_level": "warning",
+            }
         ]
