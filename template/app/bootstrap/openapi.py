@@ -1,13 +1,13 @@
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute
 
 from app.core.extensions import Extensions
 from app.core.openapi import EdgeErrors, OpenAPIExtension
-from app.core.routing import API_PREFIX
-from app.modules.common.openapi import operations
-from app.modules.common.problems import MEDIA_TYPE, Problem, raises, response_entry
+from app.core.routing import api_routes
+from app.modules.common.openapi import document_problems, operations
+from app.modules.common.problems import Problem, raises, response_entry
 
 
 def operation_id(route: APIRoute) -> str:
@@ -55,28 +55,9 @@ def _document_errors(app: FastAPI, schema: dict[str, Any], errors: EdgeErrors) -
         name: {"description": text, "schema": {"type": "integer"}}
         for name, text in errors.headers.items()
     }
-    for route in iter_route_contexts(app.routes):
-        path = route.path_format or ""
-        if not path.startswith(API_PREFIX):
-            continue
+    for path, route in api_routes(app.routes):
         documented = raises(*errors.of(route.endpoint))
         for method in route.methods or ():
             operation = schema["paths"].get(path, {}).get(method.lower())
             if operation is not None:
-                _add_responses(operation, documented, headers)
-
-
-def _add_responses(
-    operation: dict[str, Any],
-    documented: dict[int | str, dict[str, Any]],
-    headers: dict[str, Any],
-) -> None:
-    responses = operation["responses"]
-    for status, entry in documented.items():
-        known = responses.setdefault(str(int(status)), response_entry(""))
-        titles = [known["description"], entry["description"]]
-        known["description"] = " · ".join(filter(None, titles))
-        examples = known["content"][MEDIA_TYPE].setdefault("examples", {})
-        examples.update(entry["content"][MEDIA_TYPE]["examples"])
-        known["headers"] = known.get("headers", {}) | headers
-    operation["responses"] = dict(sorted(responses.items()))
+                document_problems(operation, documented, headers=headers)

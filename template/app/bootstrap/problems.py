@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketState
 
 from app.core.errors import DomainError
+from app.core.routing import route_path
 from app.modules.common.problems import MEDIA_TYPE, status_of, type_of
 
 logger = structlog.get_logger()
@@ -89,7 +90,7 @@ def _response(request: Request, exc: Exception) -> JSONResponse:
 
 def _allowed(request: Request) -> str:
     """Every method of the path; the exception only knows those of the first route with it."""
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    path = route_path(request.scope)
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
         if route.path_regex is not None and route.path_regex.match(path):

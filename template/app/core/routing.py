@@ -1,14 +1,28 @@
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
 from fastapi import APIRouter, params
-from fastapi.routing import APIRoute
-from starlette.routing import Match
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 API_PREFIX = "/api/v1"
+
+
+def route_path(scope: Scope) -> str:
+    """The path that routes know: without what a proxy has put before it."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def api_routes(routes: Sequence[BaseRoute]) -> Iterator[tuple[str, RouteContext]]:
+    """Every route of the API with its template, those of included routers too."""
+    for context in iter_route_contexts(routes):
+        template = context.path_format
+        if template is not None and template.startswith(f"{API_PREFIX}/"):
+            yield template, context
 
 
 class RouteRequirement(ABC):

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.routing import API_PREFIX
+from app.core.routing import API_PREFIX, route_path
 from app.infrastructure.http.headers import header
 
 # Platforms probe by IP address, over plain HTTP, without our host name.
@@ -75,7 +75,7 @@ class BodyLimitMiddleware:
             return
         most = self.max_bytes
         if self.allowed:
-            most = self.allowed.get((scope["method"], _route_path(scope)), most)
+            most = self.allowed.get((scope["method"], route_path(scope)), most)
         announced = header(scope, b"content-length") or b"0"
         if announced.isdigit() and int(announced) > most:
             raise _too_large(most)
@@ -90,11 +90,6 @@ class BodyLimitMiddleware:
             return message
 
         await self.app(scope, receive_limited, send)
-
-
-def _route_path(scope: Scope) -> str:
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _too_large(most: int) -> HTTPException:

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.extensions import Extensions
 from app.core.principal import PrincipalResolver
-from app.core.routing import API_PREFIX
+from app.core.routing import API_PREFIX, route_path
 
 from .limiter import RateLimiter, Standing
 from .route_table import RouteTable
@@ -44,8 +44,7 @@ class RateLimitMiddleware:
 
 
 def _is_of_the_api(scope: Scope) -> bool:
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return path.startswith(f"{API_PREFIX}/")
+    return route_path(scope).startswith(f"{API_PREFIX}/")
 
 
 def _telling(send: Send, standing: Standing) -> Send:

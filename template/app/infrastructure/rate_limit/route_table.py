@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from re import Pattern
 from typing import Any
 
-from fastapi.routing import RouteContext, iter_route_contexts
+from fastapi.routing import RouteContext
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from app.core.principal import PrincipalResolver
-from app.core.routing import API_PREFIX
+from app.core.routing import API_PREFIX, api_routes, route_path
 
 from .declarations import Declared, declared_by
 
@@ -38,10 +38,7 @@ class RouteTable:
 
     def __init__(self, routes: Sequence[BaseRoute], resolvers: Sequence[PrincipalResolver]) -> None:
         self._routes: dict[str, list[LimitedRoute]] = {}
-        for context in iter_route_contexts(routes):
-            path = context.path_format
-            if path is None or not path.startswith(API_PREFIX):
-                continue
+        for path, context in api_routes(routes):
             route = _limited_route(context, path, resolvers)
             self._routes.setdefault(_first_part(path), []).append(route)
         self._elsewhere = [
@@ -49,7 +46,7 @@ class RouteTable:
         ]
 
     def find(self, scope: Scope) -> LimitedRoute | None:
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = route_path(scope)
         # A handshake has no method.
         method = scope.get("method", "WEBSOCKET")
         for group in (self._routes.get(_first_part(path), ()), self._elsewhere):

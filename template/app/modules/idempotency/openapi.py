@@ -2,8 +2,8 @@ from typing import Any
 
 from app.core.extensions import Extensions
 from app.core.openapi import OpenAPIExtension
-from app.modules.common.openapi import operations
-from app.modules.common.problems import MEDIA_TYPE, raises
+from app.modules.common.openapi import document_problems, operations
+from app.modules.common.problems import raises
 
 from .dependencies import HEADER, REPLAYED
 from .errors import (
@@ -41,16 +41,7 @@ class IdempotencyResponses(OpenAPIExtension):
 
 
 def _document(operation: dict[str, Any], problems: dict[int | str, dict[str, Any]]) -> None:
-    responses = operation["responses"]
-    for status, response in responses.items():
+    for status, response in operation["responses"].items():
         if status.startswith("2"):
             response.setdefault("headers", {})[REPLAYED] = _REPLAYED
-    for status, entry in problems.items():
-        present = responses.setdefault(str(status), {"description": "", "content": {}})
-        known = present["description"]
-        present["description"] = " · ".join(filter(None, [known, entry["description"]]))
-        content = present["content"].setdefault(MEDIA_TYPE, {})
-        added = entry["content"][MEDIA_TYPE]
-        content["schema"] = added["schema"]
-        content["examples"] = content.get("examples", {}) | added["examples"]
-    operation["responses"] = dict(sorted(responses.items()))
+    document_problems(operation, problems)

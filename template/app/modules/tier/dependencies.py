@@ -1,10 +1,9 @@
 from typing import Annotated, cast
 
 from fastapi import Depends, FastAPI
-from fastapi.routing import iter_route_contexts
 from starlette.requests import HTTPConnection
 
-from app.core.routing import API_PREFIX
+from app.core.routing import api_routes
 from app.infrastructure.database.session import ReadSessionDep, SessionDep
 from app.infrastructure.security.dependencies import SecurityEventsDep
 from app.modules.user.dependencies import UserReaderDep, UserServiceDep
@@ -48,8 +47,7 @@ async def get_rate_limit_service(
 
 def routes_of(app: FastAPI) -> set[str]:
     """The template of every route of the API, as its description writes them."""
-    paths = {context.path_format for context in iter_route_contexts(app.routes)}
-    return {path for path in paths if path and path.startswith(f"{API_PREFIX}/")}
+    return {template for template, _ in api_routes(app.routes)}
 
 
 TierReaderDep = Annotated[TierReader, Depends(get_tier_reader)]

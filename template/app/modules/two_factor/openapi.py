@@ -2,7 +2,7 @@ from typing import Any
 
 from app.core.extensions import Extensions
 from app.core.openapi import OpenAPIExtension
-from app.modules.common.openapi import operations
+from app.modules.common.openapi import document_problems, operations
 from app.modules.common.problems import MEDIA_TYPE, raises
 
 from .errors import ConfirmationRequiredError, TwoFactorRequiredError
@@ -16,19 +16,12 @@ class TwoFactorProblems(OpenAPIExtension):
     def extend(self, document: dict[str, Any], extensions: Extensions) -> None:  # noqa: ARG002
         for operation in operations(document):
             if operation["operationId"] == "confirm_login":
-                _add(operation, _CONFIRMATION)
+                document_problems(operation, _CONFIRMATION)
             elif _examples(operation, "401").keys() & {"auth.invalid_credentials"}:
-                _add(operation, _LOGIN)
+                document_problems(operation, _LOGIN)
 
 
 def _examples(operation: dict[str, Any], status: str) -> dict[str, Any]:
     content = operation["responses"].get(status, {}).get("content", {})
     examples: dict[str, Any] = content.get(MEDIA_TYPE, {}).get("examples", {})
     return examples
-
-
-def _add(operation: dict[str, Any], responses: dict[int | str, dict[str, Any]]) -> None:
-    for status, entry in responses.items():
-        present = operation["responses"][str(status)]
-        present["description"] += f" · {entry['description']}"
-        present["content"][MEDIA_TYPE]["examples"] |= entry["content"][MEDIA_TYPE]["examples"]
