@@ -11,7 +11,8 @@ from app.modules.common.pagination import (
     CursorQuery,
     Page,
     PageQuery,
-    encode_cursor,
+    cursor_page_of,
+    page_of,
 )
 from app.modules.common.problems import raises
 from app.modules.throttle.errors import TooManyAttemptsError
@@ -49,7 +50,6 @@ from .schemas import (
     UsageDaysQuery,
     UsageRead,
 )
-from .service import ApiKeyReader
 
 _DATABASE = raises(DatabaseBusyError, DatabaseUnreachableError)
 _GUARDED = (NotAuthenticatedError, InsufficientScopeError)
@@ -95,7 +95,7 @@ async def list_api_keys(
     keys: ApiKeyReaderDep, query: Annotated[PageQuery, Query()]
 ) -> dict[str, object]:
     """List your keys, newest first; expired ones too until you revoke them."""
-    return await _page(keys, query)
+    return page_of(query, *await keys.page(query))
 
 
 @router.delete(
@@ -165,8 +165,7 @@ async def list_api_key_usage(
     keys: ApiKeyReaderDep, key_id: UUID, query: Annotated[CursorQuery, Query()]
 ) -> dict[str, object]:
     """Go through the requests with a key, newest first; they show up some seconds later."""
-    data, last = await keys.scroll_usage(key_id, query)
-    return {"data": data, "next_cursor": None if last is None else encode_cursor(last)}
+    return cursor_page_of(*await keys.scroll_usage(key_id, query))
 
 
 @router.get(
@@ -190,7 +189,7 @@ async def list_api_keys_of_user(
     keys: AnothersKeyReaderDep, query: Annotated[PageQuery, Query()]
 ) -> dict[str, object]:
     """List an account's keys, newest first."""
-    return await _page(keys, query)
+    return page_of(query, *await keys.page(query))
 
 
 @user_router.delete(
@@ -211,13 +210,3 @@ async def revoke_api_key_of_user(keys: AnothersKeyRevocationDep, key_id: UUID) -
 async def revoke_api_keys_of_user(keys: AnothersKeyRevocationDep) -> None:
     """Revoke all keys of an account below yours."""
     await keys.revoke_all()
-
-
-async def _page(keys: ApiKeyReader, query: PageQuery) -> dict[str, object]:
-    data, total = await keys.page(query)
-    return {
-        "data": data,
-        "total_count": total,
-        "page": query.page,
-        "items_per_page": query.items_per_page,
-    }

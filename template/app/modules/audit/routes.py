@@ -5,7 +5,7 @@ from fastapi import Query
 
 from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
-from app.modules.common.pagination import CursorPage, CursorQuery, encode_cursor
+from app.modules.common.pagination import CursorPage, CursorQuery, cursor_page_of
 from app.modules.common.problems import raises
 from app.modules.user.dependencies import requires
 from app.modules.user.errors import InsufficientScopeError, NotAuthenticatedError
@@ -37,8 +37,7 @@ async def list_audit_events(
 
     Send each answer's `next_cursor` for the next one, with the same filters.
     """
-    data, last = await audit.scroll(query)
-    return {"data": data, "next_cursor": None if last is None else encode_cursor(last)}
+    return cursor_page_of(*await audit.scroll(query))
 
 
 @router.get(
@@ -57,5 +56,4 @@ async def list_own_security_events(
 
     Send each answer's `next_cursor` for the next one.
     """
-    data, last = await events.scroll(query)
-    return {"data": data, "next_cursor": None if last is None else encode_cursor(last)}
+    return cursor_page_of(*await events.scroll(query))

@@ -6,7 +6,7 @@ from fastapi import Query, Request, Response
 
 from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
-from app.modules.common.pagination import CursorPage, CursorQuery, Page, encode_cursor
+from app.modules.common.pagination import CursorPage, CursorQuery, Page, cursor_page_of, page_of
 from app.modules.common.problems import raises
 from app.modules.user.errors import InsufficientScopeError, NotAuthenticatedError
 
@@ -47,13 +47,7 @@ async def list_books(
     books: BookReaderDep, query: Annotated[BookQuery, Query()]
 ) -> dict[str, object]:
     """List your books in numbered pages, with their total."""
-    data, total = await books.page(query)
-    return {
-        "data": data,
-        "total_count": total,
-        "page": query.page,
-        "items_per_page": query.items_per_page,
-    }
+    return page_of(query, *await books.page(query))
 
 
 @router.get("/scroll", response_model=CursorPage[BookRead])
@@ -61,8 +55,7 @@ async def scroll_books(
     books: BookReaderDep, query: Annotated[CursorQuery, Query()]
 ) -> dict[str, object]:
     """Go through your books, newest first: send each answer's `next_cursor` for the next one."""
-    data, last = await books.scroll(query)
-    return {"data": data, "next_cursor": None if last is None else encode_cursor(last)}
+    return cursor_page_of(*await books.scroll(query))
 
 
 @router.get("/{book_id:uuid}", response_model=BookRead, responses=raises(BookNotFoundError))

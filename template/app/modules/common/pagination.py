@@ -36,6 +36,16 @@ class Page(Schema, Generic[Item]):
         return self.page * self.items_per_page < self.total_count
 
 
+def page_of(query: PageQuery, data: object, total: int) -> dict[str, object]:
+    """What a route returns whose `response_model` is a `Page`."""
+    return {
+        "data": data,
+        "total_count": total,
+        "page": query.page,
+        "items_per_page": query.items_per_page,
+    }
+
+
 class CursorQuery(BaseModel):
     """Keyset pagination: every page costs the same, and new records do not shift the next one."""
 
@@ -54,6 +64,11 @@ class CursorPage(Schema, Generic[Item]):
     data: list[Item]
     next_cursor: str | None
     """Absent on the last page."""
+
+
+def cursor_page_of(data: object, last: UUID | None) -> dict[str, object]:
+    """What a route returns whose `response_model` is a `CursorPage`; `last` is None at the end."""
+    return {"data": data, "next_cursor": None if last is None else encode_cursor(last)}
 
 
 def encode_cursor(last: UUID) -> str:

@@ -8,7 +8,7 @@ from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
 from app.infrastructure.storage.dependencies import StorageDep
 from app.infrastructure.storage.errors import StorageUnreachableError
-from app.modules.common.pagination import Page, PageQuery
+from app.modules.common.pagination import Page, PageQuery, page_of
 from app.modules.common.problems import raises, response_entry
 from app.modules.throttle.errors import TooManyAttemptsError
 from app.modules.user.errors import InsufficientScopeError, NotAuthenticatedError
@@ -110,13 +110,7 @@ async def list_files(
     files: FileReaderDep, query: Annotated[PageQuery, Query()]
 ) -> dict[str, object]:
     """List your files, newest first."""
-    data, total = await files.page(query)
-    return {
-        "data": data,
-        "total_count": total,
-        "page": query.page,
-        "items_per_page": query.items_per_page,
-    }
+    return page_of(query, *await files.page(query))
 
 
 @router.post(

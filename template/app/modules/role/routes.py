@@ -6,7 +6,7 @@ from fastapi import Query, Request, Response
 
 from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
-from app.modules.common.pagination import Page, PageQuery
+from app.modules.common.pagination import Page, PageQuery, page_of
 from app.modules.common.problems import raises
 from app.modules.user.dependencies import authentication_of, requires
 from app.modules.user.errors import (
@@ -86,8 +86,7 @@ async def list_roles(
     roles: RoleReaderDep, query: Annotated[PageQuery, Query()]
 ) -> dict[str, object]:
     """List roles, the highest rank first."""
-    data, total = await roles.page(query)
-    return _page(data, total, query)
+    return page_of(query, *await roles.page(query))
 
 
 @router.get(
@@ -179,20 +178,10 @@ async def list_users_with_roles(
     roles: RoleReaderDep, query: Annotated[UserRoleQuery, Query()]
 ) -> dict[str, object]:
     """List accounts with their roles, newest first."""
-    data, total = await roles.users_page(query)
-    return _page(data, total, query)
+    return page_of(query, *await roles.users_page(query))
 
 
 @admin_router.get("/dashboard", dependencies=_READS_BOTH, responses=_READ)
 async def read_dashboard(roles: RoleReaderDep) -> Dashboard:
     """Count accounts, logins and roles."""
     return await roles.dashboard()
-
-
-def _page(data: object, total: int, query: PageQuery) -> dict[str, object]:
-    return {
-        "data": data,
-        "total_count": total,
-        "page": query.page,
-        "items_per_page": query.items_per_page,
-    }

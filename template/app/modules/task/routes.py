@@ -5,7 +5,7 @@ from fastapi import Query
 
 from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
-from app.modules.common.pagination import CursorPage, CursorQuery, encode_cursor
+from app.modules.common.pagination import CursorPage, CursorQuery, cursor_page_of
 from app.modules.common.problems import raises
 from app.modules.user.errors import InsufficientScopeError, NotAuthenticatedError
 
@@ -31,8 +31,7 @@ async def list_tasks(
     tasks: TaskReaderDep, query: Annotated[CursorQuery, Query()]
 ) -> dict[str, object]:
     """Go through your background tasks, newest first."""
-    data, last = await tasks.scroll(query)
-    return {"data": data, "next_cursor": None if last is None else encode_cursor(last)}
+    return cursor_page_of(*await tasks.scroll(query))
 
 
 @router.get("/{task_id:uuid}", response_model=TaskRead, responses=raises(TaskNotFoundError))

@@ -6,7 +6,7 @@ from fastapi import Query, Request, Response
 
 from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
-from app.modules.common.pagination import Page, PageQuery
+from app.modules.common.pagination import Page, PageQuery, page_of
 from app.modules.common.problems import raises
 from app.modules.user.dependencies import requires
 from app.modules.user.errors import (
@@ -76,7 +76,7 @@ async def list_tiers(
     tiers: TierReaderDep, query: Annotated[PageQuery, Query()]
 ) -> dict[str, object]:
     """List tiers by name."""
-    return _page(*await tiers.page(query), query)
+    return page_of(query, *await tiers.page(query))
 
 
 @router.get(
@@ -148,7 +148,7 @@ async def list_rate_limits(
     tiers: TierReaderDep, tier_id: UUID, query: Annotated[PageQuery, Query()]
 ) -> dict[str, object]:
     """List the rate limits of a tier by path, `*` first."""
-    return _page(*await tiers.page_of_limits(tier_id, query), query)
+    return page_of(query, *await tiers.page_of_limits(tier_id, query))
 
 
 @router.get(
@@ -223,12 +223,3 @@ async def update_user_tier(
     Not your own account, and only one below your rank.
     """
     return await tiers.assign(user_id, data.tier_id, by=caller)
-
-
-def _page(data: object, total: int, query: PageQuery) -> dict[str, object]:
-    return {
-        "data": data,
-        "total_count": total,
-        "page": query.page,
-        "items_per_page": query.items_per_page,
-    }

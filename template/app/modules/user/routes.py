@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue
 
 from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
-from app.modules.common.pagination import Page, PageQuery
+from app.modules.common.pagination import Page, PageQuery, page_of
 from app.modules.common.problems import raises
 from app.modules.common.schemas import ONE_LINE
 from app.modules.throttle.errors import TooManyAttemptsError
@@ -124,13 +124,7 @@ async def list_users(
     users: UserReaderDep, query: Annotated[UserQuery, Query()]
 ) -> dict[str, object]:
     """List accounts, newest first."""
-    data, total = await users.page(query, query.search)
-    return {
-        "data": data,
-        "total_count": total,
-        "page": query.page,
-        "items_per_page": query.items_per_page,
-    }
+    return page_of(query, *await users.page(query, query.search))
 
 
 @router.get(
