@@ -1,6 +1,5 @@
 """What clients and proxies may keep of an answer, and how they ask whether it still holds."""
 
-import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -12,8 +11,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.infrastructure.http.conditional import is_match
+
 _POLICY = "caching_policy"
-_ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 # What describes a body, which a 304 does not have.
 _OF_THE_BODY = ("content-encoding", "content-length", "content-range", "content-type")
 
@@ -130,11 +130,3 @@ class _Responder:
             if name in headers:
                 del headers[name]
         return {"type": "http.response.body", "body": b""}
-
-
-def is_match(if_none_match: list[str], etag: str | None) -> bool:
-    """Whether one of the listed tags is the answer's, compared weakly (RFC 9110, 13.1.2)."""
-    given = ", ".join(if_none_match).strip()
-    if not given or etag is None:
-        return False
-    return given == "*" or etag.removeprefix("W/") in _ENTITY_TAG.findall(given)

@@ -18,6 +18,10 @@ from .context import current_origin
 logger = structlog.get_logger()
 
 
+ALL_SESSIONS_ENDED = "all_sessions_ended"
+"""The name of the one event without a target that happens to all accounts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityEvent:
     name: str
@@ -33,6 +37,14 @@ class SecurityEvent:
     details: Mapping[str, str | int | bool] = field(default_factory=dict)
     """Never a secret, nor what a stranger typed."""
     at: datetime
+
+    @property
+    def concerns_accounts(self) -> bool:
+        """Whether accounts may have changed by it: that of the target, or all if there is none.
+
+        Other events without a target are about strangers, who must not cause any work.
+        """
+        return self.target_id is not None or self.name == ALL_SESSIONS_ENDED
 
 
 class SecurityEventListener(ABC):

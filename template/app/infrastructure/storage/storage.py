@@ -60,7 +60,7 @@ class Storage:
             else:
                 await self._store.put_async(
                     key,
-                    _joined(bytes(first), chunks),
+                    joined(bytes(first), chunks),
                     chunk_size=PART_BYTES,
                     max_concurrency=1,
                     **options,
@@ -109,7 +109,8 @@ class Storage:
                 break
 
 
-async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A stream of which the first piece was read already."""
     yield first
     async for chunk in rest:
         yield chunk

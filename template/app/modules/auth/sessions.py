@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.infrastructure.database.purge import Purge
 from app.infrastructure.security.context import current_origin
 from app.infrastructure.security.events import (
+    ALL_SESSIONS_ENDED,
     SecurityEvent,
     SecurityEventListener,
     SecurityEvents,
@@ -114,7 +115,7 @@ class LoginSessions:
 async def end_all_sessions(session: AsyncSession, events: SecurityEvents) -> int:
     """Log everybody out, after a leak say; how many sessions that were."""
     count = await LoginSessionCRUD(session).revoke_all(datetime.now(UTC))
-    await events.record(session, "all_sessions_ended", None, is_warning=True, sessions=count)
+    await events.record(session, ALL_SESSIONS_ENDED, None, is_warning=True, sessions=count)
     return count
 
 

@@ -99,8 +99,7 @@ class RedisCallerMemory(CallerMemory, SecurityEventListener):
             after_commit(session, drop)
 
     async def receive(self, session: AsyncSession, event: SecurityEvent) -> None:
-        # Others without an account are about strangers, who must not be able to empty it.
-        if event.target_id is not None or event.name == "all_sessions_ended":
+        if event.concerns_accounts:
             self.forget(session, event.target_id)
 
     async def _forget_one(self, user_id: str) -> None:

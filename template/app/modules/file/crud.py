@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.infrastructure.database.affected import affected
 from app.modules.common.crud import CRUD
 from app.modules.common.listing import Listing, Rows
-from app.modules.user.models import User
 
 from .models import File, FileLeftover
 from .schemas import FileRead
@@ -31,18 +30,6 @@ class FileCRUD(CRUD[File]):
     async def all_of(self, owner_id: UUID) -> Sequence[File]:
         statement = self.select().where(File.owner_id == owner_id).order_by(File.id)
         return (await self.session.scalars(statement)).all()
-
-    async def lock_owner(self, owner_id: UUID) -> bool:
-        """Let nobody else add up this owner's files before we are done.
-
-        Whether the account may be used. SQLite has one writer at a time anyway.
-        """
-        statement = (
-            select(User.id)
-            .where(User.id == owner_id, User.is_active, User.deleted_at.is_(None))
-            .with_for_update(key_share=True)
-        )
-        return await self.session.scalar(statement) is not None
 
     async def usage_of(self, owner_id: UUID) -> tuple[int, int]:
         """How many files, and how many bytes in all."""

@@ -1,15 +1,16 @@
 """A file as an answer that no browser runs anything of."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
+from app.infrastructure.http.conditional import is_match
 from app.infrastructure.storage.errors import ObjectMissingError
-from app.infrastructure.storage.storage import Storage
+from app.infrastructure.storage.storage import Storage, joined
 
 from .errors import ContentMissingError
 from .models import File
@@ -40,7 +41,7 @@ async def download(
         # Compressed, it would be other bytes under the same ETag, and a range of them useless.
         "Content-Encoding": "identity",
     }
-    if _matches(headers.get("if-none-match"), etag):
+    if is_match([headers.get("if-none-match", "")], etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=common)
     wanted = None
     if headers.get("if-range", etag) == etag:
@@ -57,7 +58,7 @@ async def download(
     if wanted is not None:
         common["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
     return StreamingResponse(
-        _from(first, chunks),
+        joined(first, chunks),
         HTTPStatus.OK if wanted is None else HTTPStatus.PARTIAL_CONTENT,
         # Set here, because it would add a character set to texts.
         headers={**common, "Content-Type": _content_type(file)},
@@ -67,20 +68,6 @@ async def download(
 def _content_type(file: File) -> str:
     is_text = file.content_type.startswith("text/")
     return f"{file.content_type}; charset=utf-8" if is_text else file.content_type
-
-
-async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
-
-
-def _matches(header: str | None, etag: str) -> bool:
-    """RFC 9110 section 13.1.2: a list, compared weakly."""
-    if header is None:
-        return False
-    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
-    return etag in tags or tags == ["*"]
 
 
 def _range(header: str | None, size: int) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ from app.modules.common.pagination import PageQuery
 from app.modules.common.problems import Problem, status_of, type_of
 from app.modules.throttle.service import Limit, Throttle
 from app.modules.user.errors import NotAuthenticatedError
+from app.modules.user.service import lock_user
 
 from . import crud
 from .crud import FileCRUD
@@ -199,7 +200,7 @@ class UploadService:
 
         after_rollback(session, remove)
         # The account itself is what two requests at the same moment have to take turns at.
-        if not await self.files.lock_owner(self.owner_id):
+        if not await lock_user(session, self.owner_id):
             raise NotAuthenticatedError
         count, size = await self.files.usage_of(self.owner_id)
         stored: list[File] = []

@@ -89,7 +89,5 @@ class LoginEvents(SecurityEventListener):
         self._rooms = None
 
     async def receive(self, session: AsyncSession, event: SecurityEvent) -> None:
-        # Others without an account are about strangers.
-        is_about_us = event.target_id is not None or event.name == "all_sessions_ended"
-        if self._rooms is not None and is_about_us:
+        if self._rooms is not None and event.concerns_accounts:
             after_commit(session, partial(self._rooms.review, event.target_id))
