@@ -1,9 +1,10 @@
 """`python -m app.cli cache ...`."""
 
-from typing import Annotated, NoReturn, cast
+from typing import Annotated, cast
 
 import typer
 
+from app.core.commands import fail
 from app.core.feature import CommandRunner, State
 from app.infrastructure.redis.outage import OutOfReachError
 
@@ -30,7 +31,7 @@ def build_commands(*, is_shared: bool) -> typer.Typer:
 
     def _run(context: typer.Context, tags: list[str], *, everything: bool = False) -> None:
         if not is_shared:
-            _fail("Without REDIS_URL each process has a cache of its own: restart the service.")
+            fail("Without REDIS_URL each process has a cache of its own: restart the service.")
 
         async def job(state: State) -> None:
             cache = cache_of(state)
@@ -43,11 +44,6 @@ def build_commands(*, is_shared: bool) -> typer.Typer:
         try:
             cast("CommandRunner", context.obj).run(job)
         except OutOfReachError:
-            _fail("The cache does not answer. Is Redis running, and is its URL right?")
+            fail("The cache does not answer. Is Redis running, and is its URL right?")
 
     return commands
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 
+from app.core.commands import fail
 from app.core.feature import CommandRunner, State
 from app.infrastructure.database.database import Database
 
@@ -60,8 +61,7 @@ def _runner(context: typer.Context) -> CommandRunner:
 
 def _require_life(settings: CelerySettings, name: str) -> None:
     if not Heartbeat(settings.heartbeat_folder, name).is_alive:
-        typer.echo(f"No sign of life of a {name}.", err=True)
-        raise typer.Exit(1)
+        fail(f"No sign of life of a {name}.")
 
 
 def _line(letter: DeadLetter) -> str:
@@ -92,8 +92,7 @@ def _each(
     found = _runner(context).run(run)
     typer.echo(f"{len(found)} {'requeued' if is_requeued else 'dropped'}.")
     if missing := set(ids or ()) - found:
-        typer.echo(f"Not found: {', '.join(map(str, sorted(missing)))}", err=True)
-        raise typer.Exit(1)
+        fail(f"Not found: {', '.join(map(str, sorted(missing)))}")
 
 
 async def _remove(state: State, letter: DeadLetter, *, is_requeued: bool) -> None:

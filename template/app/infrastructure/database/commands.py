@@ -7,6 +7,7 @@ from typing import cast
 import typer
 from sqlalchemy import text
 
+from app.core.commands import fail
 from app.core.feature import CommandRunner, State
 
 from .database import Database
@@ -34,12 +35,10 @@ def build_commands(settings: DatabaseSettings) -> typer.Typer:
             f"{needed} connections; the server allows {allowed}, {_RESERVE} are kept in reserve."
         )
         if needed > allowed - _RESERVE:
-            typer.echo(
+            fail(
                 "Too many: lower DATABASE_POOL_SIZE, DATABASE_MAX_OVERFLOW or WEB_CONCURRENCY, "
-                "raise max_connections, or put PgBouncer in front.",
-                err=True,
+                "raise max_connections, or put PgBouncer in front."
             )
-            raise typer.Exit(1)
 
     @commands.command()
     def purge(context: typer.Context) -> None:

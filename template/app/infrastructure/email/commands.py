@@ -1,9 +1,10 @@
 """`python -m app.cli email ...`."""
 
-from typing import NoReturn, cast
+from typing import cast
 
 import typer
 
+from app.core.commands import fail
 from app.core.feature import CommandRunner, State
 
 from .errors import MailNotSentError
@@ -22,12 +23,12 @@ def build_commands(settings: EmailSettings) -> typer.Typer:
     def test(context: typer.Context, address: str) -> None:
         """Send a mail to ADDRESS."""
         if settings.smtp_host is None:
-            _fail("Nothing was sent: EMAIL_SMTP_HOST is not set.")
+            fail("Nothing was sent: EMAIL_SMTP_HOST is not set.")
         try:
             cast("CommandRunner", context.obj).run(lambda state: _send(state, address))
         except MailNotSentError as exc:
             said = f"\nIt said: {exc.reply}" if exc.reply else ""
-            _fail(f"{exc.detail}{said}")
+            fail(f"{exc.detail}{said}")
         typer.echo(f"{settings.smtp_host} has accepted a mail to {address}.")
 
     return commands
@@ -44,8 +45,3 @@ async def _send(state: State, address: str) -> None:
         note="Somebody who runs the service has sent this mail to try it out.",
     )
     await state["mailer"].send(templates.render(email))
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)

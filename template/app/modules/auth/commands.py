@@ -6,26 +6,22 @@ import typer
 
 from app.core.feature import CommandRunner, State
 from app.modules.throttle.service import forget_attempts
+from app.modules.user.commands import Identifier, account_named
 from app.modules.user.password_check import password_limit
-from app.modules.user.service import find_for_login
 
 from .service import account_limit
 from .sessions import LoginSessions, end_all_sessions
 
 commands = typer.Typer(help="Logins.", no_args_is_help=True)
 
-Identifier = Annotated[str, typer.Argument(help="A username or an e-mail address.")]
-
 
 @commands.command()
 def unlock(context: typer.Context, identifier: Identifier) -> None:
     """Let an account log in again that too many failures have locked."""
 
-    async def run(state: State) -> str | None:
+    async def run(state: State) -> str:
         async with state["database"].transaction() as session:
-            user = await find_for_login(session, identifier.lower())
-            if user is None:
-                return None
+            user = await account_named(session, identifier)
             settings = state["auth_settings"]
             limits = (account_limit(settings), password_limit(settings))
             was_locked = any([await forget_attempts(session, it, str(user.id)) for it in limits])
@@ -33,7 +29,7 @@ def unlock(context: typer.Context, identifier: Identifier) -> None:
                 await state["events"].record(session, "account_unlocked", user.id)
             return f"{user.username} can log in." if was_locked else f"{user.username} had no lock."
 
-    _report(cast("CommandRunner", context.obj).run(run), identifier)
+    typer.echo(cast("CommandRunner", context.obj).run(run))
 
 
 @commands.command()
@@ -48,23 +44,14 @@ def end_sessions(
         typer.echo("Name an account, or give --all.", err=True)
         raise typer.Exit(2)
 
-    async def run(state: State) -> str | None:
+    async def run(state: State) -> str:
         async with state["database"].transaction() as session:
             if identifier is None:
                 count = await end_all_sessions(session, state["events"])
                 return f"{count} session(s) ended."
-            user = await find_for_login(session, identifier.lower())
-            if user is None:
-                return None
+            user = await account_named(session, identifier)
             sessions = LoginSessions(session, state["events"], state["auth_settings"])
             await sessions.revoke_all(user.id)
             return f"{user.username} is logged out everywhere."
 
-    _report(cast("CommandRunner", context.obj).run(run), identifier or "")
-
-
-def _report(message: str | None, identifier: str) -> None:
-    if message is None:
-        typer.echo(f"No account has the name or address {identifier!r}.", err=True)
-        raise typer.Exit(1)
-    typer.echo(message)
+    typer.echo(cast("CommandRunner", context.obj).run(run))

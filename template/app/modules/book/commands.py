@@ -6,7 +6,7 @@ from typing import cast
 import typer
 
 from app.core.feature import CommandRunner, State
-from app.modules.user.service import find_for_login
+from app.modules.user.commands import Identifier, account_named
 
 from .crud import BookCRUD
 from .errors import IsbnTakenError
@@ -29,18 +29,13 @@ def group() -> None:
 
 
 @commands.command()
-def seed(context: typer.Context, owner: str) -> None:
-    """Give an account a few books to try things with; running it again adds nothing.
+def seed(context: typer.Context, owner: Identifier) -> None:
+    """Give an account a few books to try things with; running it again adds nothing."""
 
-    OWNER is a username or an e-mail address.
-    """
-
-    async def run(state: State) -> int | None:
+    async def run(state: State) -> int:
         added = 0
         async with state["database"].reading() as session:
-            user = await find_for_login(session, owner.lower())
-        if user is None:
-            return None
+            user = await account_named(session, owner)
         for book in _EXAMPLES:
             try:
                 async with state["database"].transaction() as session:
@@ -52,7 +47,4 @@ def seed(context: typer.Context, owner: str) -> None:
         return added
 
     added = cast("CommandRunner", context.obj).run(run)
-    if added is None:
-        typer.echo(f"No account has the name or address {owner!r}.", err=True)
-        raise typer.Exit(1)
     typer.echo(f"{added} book(s) added.")

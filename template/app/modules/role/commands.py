@@ -4,8 +4,10 @@ from typing import Annotated, cast
 
 import typer
 
+from app.core.commands import fail
 from app.core.feature import CommandRunner, State
-from app.modules.user.service import find_for_login, lock_user
+from app.modules.user.commands import Identifier, account_named
+from app.modules.user.service import lock_user
 
 from .crud import RoleCRUD
 from .defaults import default_roles
@@ -15,7 +17,6 @@ from .service import assign, record, store
 
 commands = typer.Typer(help="Roles.", no_args_is_help=True)
 
-Identifier = Annotated[str, typer.Argument(metavar="USER", help="A username or e-mail address.")]
 Name = Annotated[str, typer.Argument(metavar="ROLE", help="Its name.")]
 
 
@@ -80,26 +81,21 @@ def revoke(context: typer.Context, user: Identifier, role: Name) -> None:
 def _change(context: typer.Context, identifier: str, name: str, *, is_given: bool) -> None:
     """Whoever runs commands stands above every rank."""
 
-    async def run(state: State) -> tuple[bool, str]:
+    async def run(state: State) -> str:
         async with state["database"].transaction() as session:
             roles = RoleCRUD(session)
-            user = await find_for_login(session, identifier.lower())
-            if user is None:
-                return False, f"No account has the name or address {identifier!r}."
+            user = await account_named(session, identifier)
             await lock_user(session, user.id)
             role = await roles.get_named(name)
             if role is None:
-                return False, f"No role has the name {name!r}."
+                fail(f"No role has the name {name!r}.")
             if (role in await roles.of_user(user.id)) != is_given:
                 change = {"added" if is_given else "removed": [role]}
                 await assign(roles, state["events"], user.id, **change)
             verb = "has" if is_given else "does not have"
-            return True, f"{user.username} {verb} the role {role.name}."
+            return f"{user.username} {verb} the role {role.name}."
 
-    is_done, message = cast("CommandRunner", context.obj).run(run)
-    typer.echo(message, err=not is_done)
-    if not is_done:
-        raise typer.Exit(1)
+    typer.echo(cast("CommandRunner", context.obj).run(run))
 
 
 @commands.command(name="list")

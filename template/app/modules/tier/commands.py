@@ -9,8 +9,10 @@ from typing import Annotated, cast
 
 import typer
 
+from app.core.commands import fail
 from app.core.feature import CommandRunner, State
-from app.modules.user.service import find_for_login, lock_user
+from app.modules.user.commands import Identifier, account_named
+from app.modules.user.service import lock_user
 
 from .crud import TierCRUD
 from .defaults import default_tiers
@@ -21,7 +23,6 @@ from .service import assign, store, store_limit
 
 commands = typer.Typer(help="Tiers.", no_args_is_help=True)
 
-Identifier = Annotated[str, typer.Argument(metavar="USER", help="A username or e-mail address.")]
 Name = Annotated[str, typer.Argument(metavar="TIER", help="Its name.")]
 
 
@@ -62,25 +63,20 @@ def revoke(context: typer.Context, user: Identifier) -> None:
 def _change(context: typer.Context, identifier: str, name: str | None) -> None:
     """Whoever runs commands stands above every rank."""
 
-    async def run(state: State) -> tuple[bool, str]:
+    async def run(state: State) -> str:
         async with state["database"].transaction() as session:
             tiers = TierCRUD(session)
-            user = await find_for_login(session, identifier.lower())
-            if user is None:
-                return False, f"No account has the name or address {identifier!r}."
+            user = await account_named(session, identifier)
             await lock_user(session, user.id)
             tier = None if name is None else await tiers.get_named(name)
             if name is not None and tier is None:
-                return False, f"No tier has the name {name!r}."
+                fail(f"No tier has the name {name!r}.")
             default = state["tier_settings"].default
             await assign(tiers, state["events"], user.id, tier, default=default)
             has = f"has the tier {tier.name}" if tier else "has no tier of its own"
-            return True, f"{user.username} {has}."
+            return f"{user.username} {has}."
 
-    is_done, message = cast("CommandRunner", context.obj).run(run)
-    typer.echo(message, err=not is_done)
-    if not is_done:
-        raise typer.Exit(1)
+    typer.echo(cast("CommandRunner", context.obj).run(run))
 
 
 @commands.command(name="list")

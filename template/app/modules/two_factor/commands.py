@@ -1,29 +1,26 @@
 """`python -m app.cli two-factor ...`."""
 
-from typing import Annotated, cast
+from typing import cast
 
 import typer
 
+from app.core.commands import fail
 from app.core.feature import CommandRunner, State
 from app.modules.auth.sessions import LoginSessions
-from app.modules.user.service import find_for_login
+from app.modules.user.commands import Identifier, account_named
 
 from .service import TwoFactorService, encrypt_anew
 
 commands = typer.Typer(help="The second factor.", no_args_is_help=True)
-
-Identifier = Annotated[str, typer.Argument(help="A username or an e-mail address.")]
 
 
 @commands.command()
 def reset(context: typer.Context, identifier: Identifier) -> None:
     """Take the second factor off an account whose owner has lost it, and end all its logins."""
 
-    async def run(state: State) -> str | None:
+    async def run(state: State) -> str:
         async with state["database"].transaction() as session:
-            user = await find_for_login(session, identifier.lower())
-            if user is None:
-                return None
+            user = await account_named(session, identifier)
             events = state["events"]
             sessions = LoginSessions(session, events, state["auth_settings"])
             service = TwoFactorService(session, state["two_factor"], sessions, events)
@@ -31,11 +28,7 @@ def reset(context: typer.Context, identifier: Identifier) -> None:
                 return f"{user.username} logs in without a second factor now."
             return f"{user.username} had no second factor."
 
-    message = cast("CommandRunner", context.obj).run(run)
-    if message is None:
-        typer.echo(f"No account has the name or address {identifier!r}.", err=True)
-        raise typer.Exit(1)
-    typer.echo(message)
+    typer.echo(cast("CommandRunner", context.obj).run(run))
 
 
 @commands.command(name="encrypt-anew")
@@ -49,9 +42,7 @@ def encrypt(context: typer.Context) -> None:
     changed, unreadable = cast("CommandRunner", context.obj).run(run)
     typer.echo(f"{changed} secret(s) encrypted anew.")
     if unreadable:
-        typer.echo(
+        fail(
             f"{unreadable} secret(s) cannot be read: their key is neither SECRET_KEY nor among "
-            "SECRET_PREVIOUS_KEYS.",
-            err=True,
+            "SECRET_PREVIOUS_KEYS."
         )
-        raise typer.Exit(1)

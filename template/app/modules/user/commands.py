@@ -4,16 +4,29 @@ from typing import Annotated, cast
 
 import typer
 from pydantic import SecretStr, ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.commands import fail
 from app.core.feature import CommandRunner, State
 from app.modules.throttle.service import Throttle
 
 from .crud import UserCRUD
+from .models import User
 from .password_check import PasswordCheck
 from .schemas import UserCreate
 from .service import UserService
 
 commands = typer.Typer(help="Accounts.", no_args_is_help=True)
+
+Identifier = Annotated[str, typer.Argument(metavar="USER", help="A username or e-mail address.")]
+
+
+async def account_named(session: AsyncSession, identifier: str) -> User:
+    """The account that a command is to work on; without one the command ends, and says so."""
+    user = await UserCRUD(session).get_for_login(identifier.lower())
+    if user is None:
+        fail(f"No account has the name or address {identifier!r}.")
+    return user
 
 
 @commands.callback()
