@@ -13,15 +13,18 @@ from app.bootstrap.features import enabled_features
 from app.bootstrap.settings import load_settings
 from app.core.feature import Feature
 from app.core.routing import PrefixRouter
+from app.infrastructure.cache.cache import Cache
 from app.infrastructure.cache.dependencies import CacheDep
-from app.infrastructure.cache.entry import EVERYBODY
+from app.infrastructure.cache.entry import EVERYBODY, Key
 from app.infrastructure.database.session import ReadSessionDep
 from app.infrastructure.logging.setup import configure_logging
 from app.modules.book.crud import BookCRUD
 from app.modules.book.schemas import BookQuery, BookRead
+from app.modules.book.service import BookService
 from app.modules.book_cache.extension import PAGE
 from app.modules.common.pagination import Page
-from fastapi import Query
+from fastapi import Query, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 _numbers = count()
 _QUERY = BookQuery(items_per_page=20)
@@ -30,28 +33,25 @@ router = PrefixRouter(prefix="/shelf", tags=["shelf"])
 Owner = Annotated[UUID, Query()]
 
 
-def _page(found: object) -> dict[str, object]:
-    data, total = found  # type: ignore[misc]
-    return {"data": data, "total_count": total, "page": 1, "items_per_page": 20}
-
-
 @router.get("/query", response_model=Page[BookRead])
 async def query(session: ReadSessionDep, owner: Owner) -> dict[str, object]:
-    return _page(await BookCRUD(session).page_of(owner, _QUERY))
+    return await BookService(BookCRUD(session), owner).page(_QUERY)
 
 
 @router.get("/hit", response_model=Page[BookRead])
-async def hit(session: ReadSessionDep, cache: CacheDep, owner: Owner) -> dict[str, object]:
-    books = BookCRUD(session)
-    key = PAGE.key(_QUERY, audience=EVERYBODY)
-    return _page(await cache.get_or_set(key, lambda: books.page_of(owner, _QUERY), tags=["shelf"]))
+async def hit(session: ReadSessionDep, cache: CacheDep, owner: Owner) -> Response:
+    return await _cached(session, cache, owner, PAGE.key(_QUERY, audience=EVERYBODY))
 
 
 @router.get("/miss", response_model=Page[BookRead])
-async def miss(session: ReadSessionDep, cache: CacheDep, owner: Owner) -> dict[str, object]:
-    books = BookCRUD(session)
-    key = PAGE.key(_QUERY, next(_numbers), audience=EVERYBODY)
-    return _page(await cache.get_or_set(key, lambda: books.page_of(owner, _QUERY), tags=["shelf"]))
+async def miss(session: ReadSessionDep, cache: CacheDep, owner: Owner) -> Response:
+    return await _cached(session, cache, owner, PAGE.key(_QUERY, next(_numbers), audience=EVERYBODY))
+
+
+async def _cached(session: AsyncSession, cache: Cache, owner: UUID, key: Key[bytes]) -> Response:
+    books = BookService(BookCRUD(session), owner)
+    body = await cache.get_or_set(key, lambda: books.page(_QUERY), tags=["shelf"])
+    return Response(body, media_type="application/json")
 
 
 settings = load_settings()

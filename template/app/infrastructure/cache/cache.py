@@ -57,7 +57,7 @@ class Cache:
             payload, versions = await self._store.read(key, tags)
         except OutOfReachError:
             self.stats.misses[key.entry.name] += 1
-            return key.entry.adapter.validate_python(await load(), from_attributes=True)
+            return key.entry.of(await load())
         found = _decode(key, payload) or await self._join(key, versions)
         if found is not None:
             self.stats.hits[key.entry.name] += 1
@@ -108,7 +108,7 @@ class Cache:
                     flight.set_result(made)
                     return found.value
                 self.stats.misses[key.entry.name] += 1
-                value = key.entry.adapter.validate_python(await load(), from_attributes=True)
+                value = key.entry.of(await load())
                 payload = key.entry.dump(value)
                 flight.set_result(payload)
                 longest = key.entry.lifetime(value)
@@ -159,7 +159,7 @@ def _decode(key: Key[Value], payload: bytes | None) -> _Found[Value] | None:
     if payload is None:
         return None
     try:
-        return _Found(key.entry.adapter.validate_json(payload))
+        return _Found(key.entry.parse(payload))
     except ValidationError:
         # Of another release, or not from us.
         return None

@@ -1,12 +1,13 @@
 """Where other features take part in the books, without this one knowing them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from app.core.feature import State
 from app.modules.common.listing import Rows
@@ -21,7 +22,8 @@ class BookReader(Protocol):
 
     async def get(self, book_id: UUID) -> Book | BookRead: ...
 
-    async def page(self, query: BookQuery) -> tuple[Rows | Sequence[BookRead], int]: ...
+    async def page(self, query: BookQuery) -> Mapping[str, object] | Response:
+        """The fields of a page, or the whole answer."""
 
     async def scroll(self, query: CursorQuery) -> tuple[Rows, UUID | None]: ...
 

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -6,7 +7,7 @@ from fastapi import Query, Request, Response
 
 from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
-from app.modules.common.pagination import CursorPage, CursorQuery, Page, cursor_page_of, page_of
+from app.modules.common.pagination import CursorPage, CursorQuery, Page, cursor_page_of
 from app.modules.common.problems import raises
 from app.modules.user.errors import InsufficientScopeError, NotAuthenticatedError
 
@@ -45,9 +46,9 @@ async def add_book(
 @router.get("", response_model=Page[BookRead])
 async def list_books(
     books: BookReaderDep, query: Annotated[BookQuery, Query()]
-) -> dict[str, object]:
+) -> Mapping[str, object] | Response:
     """List your books in numbered pages, with their total."""
-    return page_of(query, *await books.page(query))
+    return await books.page(query)
 
 
 @router.get("/scroll", response_model=CursorPage[BookRead])

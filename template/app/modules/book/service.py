@@ -4,7 +4,7 @@ from uuid import UUID
 
 from app.infrastructure.database.errors import translate_violations
 from app.modules.common.listing import Rows
-from app.modules.common.pagination import CursorQuery
+from app.modules.common.pagination import CursorQuery, page_of
 
 from .crud import BookCRUD
 from .errors import BookNotFoundError, IsbnTakenError
@@ -35,8 +35,8 @@ class BookService:
             raise BookNotFoundError(book_id)
         return book
 
-    async def page(self, query: BookQuery) -> tuple[Rows, int]:
-        return await self.books.page_of(self.owner_id, query)
+    async def page(self, query: BookQuery) -> dict[str, object]:
+        return page_of(query, *await self.books.page_of(self.owner_id, query))
 
     async def scroll(self, query: CursorQuery) -> tuple[Rows, UUID | None]:
         return await self.books.scroll_of(self.owner_id, last=query.after, limit=query.limit)

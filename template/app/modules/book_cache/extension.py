@@ -1,21 +1,21 @@
-from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from app.core.feature import State
 from app.infrastructure.cache.cache import Cache
 from app.infrastructure.cache.dependencies import cache_of
-from app.infrastructure.cache.entry import CacheEntry
+from app.infrastructure.cache.entry import AnswerEntry, CacheEntry
 from app.infrastructure.cache.http import apply_policy
 from app.infrastructure.database.after_commit import after_commit
 from app.modules.book.errors import BookNotFoundError
 from app.modules.book.extension import BookExtension, BookReader
 from app.modules.book.schemas import BookQuery, BookRead
 from app.modules.common.listing import Rows
-from app.modules.common.pagination import CursorQuery
+from app.modules.common.pagination import CursorQuery, Page
 
 # Every change invalidates; this bounds what it cannot reach: a change past the service, by SQL or
 # on a replica that lags behind, and an outage of Redis at the wrong moment.
@@ -30,9 +30,9 @@ BOOK = CacheEntry[BookRead | None](
     # One owner's requests: a query costs less than taking turns.
     lock_seconds=0,
 )
-PAGE = CacheEntry[tuple[list[BookRead], int]](
+PAGE = AnswerEntry(
     name="book.page",
-    type_=tuple[list[BookRead], int],
+    type_=Page[BookRead],
     ttl_seconds=_TTL_SECONDS,
     lock_seconds=0,
 )
@@ -75,9 +75,10 @@ class CachedReader:
             raise BookNotFoundError(book_id)
         return book
 
-    async def page(self, query: BookQuery) -> tuple[Sequence[BookRead], int]:
-        key = PAGE.key(query, audience=self._owner_id)
-        return await self._cache.get_or_set(key, partial(self._reader.page, query), tags=self._tags)
+    async def page(self, query: BookQuery) -> Response:
+        key, load = PAGE.key(query, audience=self._owner_id), partial(self._reader.page, query)
+        body = await self._cache.get_or_set(key, load, tags=self._tags)
+        return Response(body, media_type="application/json")
 
     async def scroll(self, query: CursorQuery) -> tuple[Rows, UUID | None]:
         return await self._reader.scroll(query)

@@ -4,11 +4,11 @@ from collections.abc import Awaitable
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, computed_field
 from redis.asyncio import Redis
 
 from app.infrastructure.cache.cache import Cache
-from app.infrastructure.cache.entry import EVERYBODY, CacheEntry, Key
+from app.infrastructure.cache.entry import EVERYBODY, AnswerEntry, CacheEntry, Key
 from app.infrastructure.redis.clients import RedisClients
 from app.infrastructure.redis.settings import RedisSettings
 
@@ -19,6 +19,16 @@ pytestmark = pytest.mark.anyio
 MAYBE = CacheEntry[Weather | None](
     name="maybe", type_=Weather | None, ttl_seconds=300, none_ttl_seconds=10
 )
+
+
+class Report(Weather):
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
+    def is_warm(self) -> bool:
+        return self.degrees > 15
+
+
+REPORT = AnswerEntry(name="report", type_=Report, ttl_seconds=300)
 
 
 class TestGetOrSet:
@@ -44,6 +54,20 @@ class TestGetOrSet:
         second = await cache.get_or_set(LONDON, Source({}))
 
         assert first == second == Weather(degrees=20)
+
+    async def test_answers_the_bytes_of_an_answer(self, cache: Cache) -> None:
+        """As FastAPI would write them, computed fields too."""
+        key = REPORT.key(audience=EVERYBODY)
+        source = Source({"degrees": 20}, {"degrees": 30})
+
+        bodies = [await cache.get_or_set(key, source) for _ in range(2)]
+
+        assert bodies == [b'{"degrees":20,"is_warm":true}'] * 2
+        assert source.calls == 1
+
+    async def test_refuses_an_answer_that_is_not_of_the_entrys_type(self, cache: Cache) -> None:
+        with pytest.raises(ValidationError):
+            await cache.get_or_set(REPORT.key(audience=EVERYBODY), Source({"degrees": "warm"}))
 
     async def test_refuses_what_is_not_of_the_entrys_type(self, cache: Cache) -> None:
         with pytest.raises(ValidationError):
