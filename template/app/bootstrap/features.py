@@ -23,8 +23,14 @@ from app.infrastructure.docs import feature as docs
 # {% if email %}
 from app.infrastructure.email import feature as email
 # {% endif %}
+# {% if events %}
+from app.infrastructure.events import feature as events
+# {% endif %}
 # {% if http_client %}
 from app.infrastructure.http_client import feature as http_client
+# {% endif %}
+# {% if outbox %}
+from app.infrastructure.outbox import feature as outbox
 # {% endif %}
 # {% if rate_limit %}
 from app.infrastructure.rate_limit import feature as rate_limit
@@ -69,8 +75,14 @@ from app.modules.health import feature as health
 # {% if idempotency %}
 from app.modules.idempotency import feature as idempotency
 # {% endif %}
+# {% if sse %}
+from app.modules.notice_stream import feature as notice_stream
+# {% endif %}
 # {% if oauth %}
 from app.modules.oauth import feature as oauth
+# {% endif %}
+# {% if pages %}
+from app.modules.page import feature as page
 # {% endif %}
 # {% if rbac %}
 from app.modules.role import feature as role
@@ -86,6 +98,9 @@ from app.modules.two_factor import feature as two_factor
 # {% endif %}
 # {% if auth %}
 from app.modules.user import feature as user
+# {% endif %}
+# {% if webhooks %}
+from app.modules.webhook import feature as webhook
 # {% endif %}
 # {% if websockets %}
 from app.modules.websocket import feature as websocket
@@ -120,6 +135,12 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% endif %}
         # {% if files %}
         storage.feature(settings.storage),
+        # {% endif %}
+        # {% if outbox %}
+        outbox.feature(settings.outbox),
+        # {% endif %}
+        # {% if events %}
+        events.feature(settings.events),
         # {% endif %}
         # {% if email %}
         email.feature(settings.email, title=TITLE),
@@ -170,6 +191,15 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% endif %}
         # {% if websockets %}
         websocket.feature(settings.websocket, settings.cors),
+        # {% endif %}
+        # {% if sse %}
+        notice_stream.feature(settings.notice_stream),
+        # {% endif %}
+        # {% if webhooks %}
+        webhook.feature(settings.webhook),
+        # {% endif %}
+        # {% if pages %}
+        page.feature(settings.page),
         # {% endif %}
         # {% if example %}
         book.feature(),

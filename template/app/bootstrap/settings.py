@@ -23,6 +23,9 @@ from app.infrastructure.docs.settings import DocsSettings
 # {% if email %}
 from app.infrastructure.email.settings import EmailSettings
 # {% endif %}
+# {% if events %}
+from app.infrastructure.events.settings import EventsSettings
+# {% endif %}
 from app.infrastructure.http.settings import (
     CorsSettings,
     RequestSettings,
@@ -33,6 +36,9 @@ from app.infrastructure.http.settings import (
 from app.infrastructure.http_client.settings import HttpClientSettings
 # {% endif %}
 from app.infrastructure.logging.settings import LogSettings
+# {% if outbox %}
+from app.infrastructure.outbox.settings import OutboxSettings
+# {% endif %}
 # {% if rate_limit %}
 from app.infrastructure.rate_limit.settings import RateLimitSettings
 # {% endif %}
@@ -66,8 +72,14 @@ from app.modules.file.settings import FileSettings
 # {% if idempotency %}
 from app.modules.idempotency.settings import IdempotencySettings
 # {% endif %}
+# {% if sse %}
+from app.modules.notice_stream.settings import NoticeStreamSettings
+# {% endif %}
 # {% if oauth %}
 from app.modules.oauth.settings import OAuthSettings
+# {% endif %}
+# {% if pages %}
+from app.modules.page.settings import PageSettings
 # {% endif %}
 # {% if task_api %}
 from app.modules.task.settings import TaskSettings
@@ -77,6 +89,9 @@ from app.modules.tier.settings import TierSettings
 # {% endif %}
 # {% if two_factor %}
 from app.modules.two_factor.settings import TwoFactorSettings
+# {% endif %}
+# {% if webhooks %}
+from app.modules.webhook.settings import WebhookSettings
 # {% endif %}
 # {% if websockets %}
 from app.modules.websocket.settings import WebsocketSettings
@@ -141,6 +156,9 @@ class Settings(CustomSettings):
     # {% if email %}
     email: EmailSettings = EmailSettings()
     # {% endif %}
+    # {% if events %}
+    events: EventsSettings = EventsSettings()
+    # {% endif %}
     # {% if files %}
     file: FileSettings = FileSettings()
     # {% endif %}
@@ -151,8 +169,17 @@ class Settings(CustomSettings):
     idempotency: IdempotencySettings = IdempotencySettings()
     # {% endif %}
     log: LogSettings = LogSettings()
+    # {% if sse %}
+    notice_stream: NoticeStreamSettings = NoticeStreamSettings()
+    # {% endif %}
     # {% if oauth %}
     oauth: OAuthSettings = OAuthSettings()
+    # {% endif %}
+    # {% if outbox %}
+    outbox: OutboxSettings = OutboxSettings()
+    # {% endif %}
+    # {% if pages %}
+    page: PageSettings = PageSettings()
     # {% endif %}
     # {% if rate_limit %}
     rate_limit: RateLimitSettings = RateLimitSettings()
@@ -180,6 +207,9 @@ class Settings(CustomSettings):
     trusted: TrustedSettings = TrustedSettings()
     # {% if two_factor %}
     two_factor: TwoFactorSettings = TwoFactorSettings()
+    # {% endif %}
+    # {% if webhooks %}
+    webhook: WebhookSettings = WebhookSettings()
     # {% endif %}
     # {% if websockets %}
     websocket: WebsocketSettings = WebsocketSettings()

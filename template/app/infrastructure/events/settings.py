@@ -1,0 +1,5 @@
+from app.core.settings import SettingsGroup
+
+
+class EventsSettings(SettingsGroup):
+    """Read from `EVENTS_*`."""

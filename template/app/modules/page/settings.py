@@ -1,0 +1,5 @@
+from app.core.settings import SettingsGroup
+
+
+class PageSettings(SettingsGroup):
+    """Read from `PAGE_*`."""

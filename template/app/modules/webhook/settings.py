@@ -1,0 +1,5 @@
+from app.core.settings import SettingsGroup
+
+
+class WebhookSettings(SettingsGroup):
+    """Read from `WEBHOOK_*`."""
