@@ -19,7 +19,7 @@ def create_app(settings: Settings, features: Sequence[Feature]) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
-        async with open_features(features) as state:
+        async with open_features(features, serves=True) as state:
             yield state
 
     app = FastAPI(

@@ -52,6 +52,12 @@ class Feature:
 
     It receives what the features before it opened, and the `extensions` of all.
     """
+    serving: Callable[[State], AbstractAsyncContextManager[None]] | None = None
+    """Entered when all features are open, and only where requests are served.
+
+    For what runs beside them all the time. Other processes may open the features for a moment, or
+    let their event loop stand still in between.
+    """
     extensions: tuple[object, ...] = ()
     """What it offers to other features; see `Extensions`."""
     middleware: tuple[Middleware, ...] = ()

@@ -1,4 +1,4 @@
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
@@ -33,6 +33,15 @@ class Diary:
             return opened()
 
         return lifespan
+
+    def serving(self, name: str) -> Callable[[State], AbstractAsyncContextManager[None]]:
+        @asynccontextmanager
+        async def serve(state: State) -> AsyncGenerator[None]:
+            self.lines.append(f"begin {name}, first is open: {'first' in state}")
+            yield
+            self.lines.append(f"end {name}")
+
+        return serve
 
 
 @pytest.fixture
@@ -75,6 +84,26 @@ class TestOpenFeatures:
                 raise KeyError("request")
 
         assert diary.lines[2:] == ["close second", "close first"]
+
+    async def test_begins_what_runs_beside_requests_when_all_are_open_and_where_they_are_served(
+        self, diary: Diary
+    ) -> None:
+        features = [
+            Feature(name="clock", serving=diary.serving("clock")),
+            diary.feature("first"),
+        ]
+        async with open_features(features):
+            assert diary.lines == ["open first"]
+        async with open_features(features, serves=True):
+            diary.lines.append("serve")
+
+        assert diary.lines[2:] == [
+            "open first",
+            "begin clock, first is open: True",
+            "serve",
+            "end clock",
+            "close first",
+        ]
 
     async def test_refuses_two_features_with_one_name_in_the_state(self, diary: Diary) -> None:
         features = [diary.feature("first", key="pool"), diary.feature("second", key="pool")]

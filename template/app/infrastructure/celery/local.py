@@ -19,14 +19,14 @@ class LocalSender(Sender):
 
     def __init__(self, runner: TaskRunner, *, inline: bool) -> None:
         self._runner = runner
-        self._inline = inline
+        self.is_inline = inline
         self._running: set[asyncio.Task[None]] = set()
 
     async def send(self, message: TaskMessage) -> None:
         running = asyncio.create_task(self._run(message))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
-        if self._inline:
+        if self.is_inline:
             await running
 
     async def ping(self) -> None:

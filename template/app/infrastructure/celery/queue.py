@@ -39,6 +39,9 @@ _PING_TIMEOUT_SECONDS = 1
 class Sender(ABC):
     """Hands messages over."""
 
+    is_inline = False
+    """Whether a task is done when `send` returns."""
+
     @abstractmethod
     async def send(self, message: TaskMessage) -> None:
         """Raises `BrokerUnreachableError` within the dispatch timeout."""
@@ -61,8 +64,10 @@ class BrokerSender(Sender):
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="task-sender")
 
     async def send(self, message: TaskMessage) -> None:
-        task = self._tasks[message.name]
-        await self._bounded(partial(publish, self._celery, message, queue=task.queue))
+        task = self._tasks.get(message.name)
+        # One that was stored by another version of the service: workers keep what they do not know.
+        queue = None if task is None else task.queue
+        await self._bounded(partial(publish, self._celery, message, queue=queue))
 
     async def ping(self) -> None:
         await self._bounded(self._connect)
@@ -112,7 +117,8 @@ class TaskQueue:
     ) -> UUID:
         """Send a task when the transaction is committed, and not if it is undone; its id.
 
-        A broker that is down does not fail the request: the message is lost then, and logged.
+        A broker that is down does not fail the request: the message is lost then, and logged,
+        unless a feature lists a `Dispatcher`.
         """
         if task.name not in self._tasks:
             raise LookupError(f"no feature lists the task {task.name} in its extensions")

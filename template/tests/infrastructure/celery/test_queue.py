@@ -40,7 +40,7 @@ CUP = Boil(cup="tea")
 SLACK_SECONDS = 10
 
 
-class Outbox(Dispatcher):
+class Shelf(Dispatcher):
     def __init__(self) -> None:
         self.kept: list[TaskMessage] = []
 
@@ -172,17 +172,17 @@ class TestEnqueue:
     async def test_hands_over_to_a_dispatcher(
         self, state: dict[str, Any], session: AsyncSession
     ) -> None:
-        outbox = Outbox()
+        shelf = Shelf()
         queue = TaskQueue(
             task_queue_of(state).sender,
             state["database"],
-            Extensions([boil, outbox]),
+            Extensions([boil, shelf]),
             CelerySettings(),
         )
 
         task_id = await queue.enqueue(session, boil, CUP)
 
-        (message,) = outbox.kept
+        (message,) = shelf.kept
         assert (message.id, message.name, message.payload["cup"]) == (task_id, "kettle.boil", "tea")
 
     async def test_refuses_a_task_that_no_feature_lists(
