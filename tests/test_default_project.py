@@ -31,6 +31,8 @@ UNTHROTTLED = {
     "AUTH_REGISTRATIONS_PER_ADDRESS": "1000000",
     "RATE_LIMIT_DEFAULT": "999999/minute",
     "RATE_LIMIT_ANONYMOUS": "999999/minute",
+    # A stream that goes on for an hour is no answer they could check.
+    "NOTICE_STREAM_LIFETIME_SECONDS": "0.1",
 }
 SECRET_KEY = "a secret key that no answer may ever contain"
 

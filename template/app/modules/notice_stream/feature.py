@@ -1,7 +1,68 @@
-from app.core.feature import Feature
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
+from app.core.feature import Feature, State
+from app.infrastructure.redis.clients import redis_clients_of
+
+from .commands import commands
+from .history import History, MemoryHistory
+from .logins import LoginEvents, LoginWatch
+from .openapi import NoticesSchema
+from .privacy import NoticesData
+from .redis_history import RedisHistory
+from .routes import router
+from .schemas import Announcement, NoticeKind, Reset
+from .service import NoticeStreams
 from .settings import NoticeStreamSettings
 
 
-def feature(settings: NoticeStreamSettings) -> Feature:  # noqa: ARG001
-    return Feature(name="notice_stream")
+def open_history(state: State, settings: NoticeStreamSettings) -> History:
+    clients = redis_clients_of(state)
+    redis = clients.of()
+    length, retention_seconds = settings.history_length, settings.retention_seconds
+    if redis is None:
+        return MemoryHistory(length=length, retention_seconds=retention_seconds)
+    return RedisHistory(redis, clients, length=length, retention_seconds=retention_seconds)
+
+
+@asynccontextmanager
+async def open_streams(
+    state: State, settings: NoticeStreamSettings
+) -> AsyncGenerator[NoticeStreams]:
+    streams = NoticeStreams(settings, open_history(state, settings))
+    watch = LoginWatch(streams, state["database"])
+    watching = asyncio.create_task(watch.run())
+    try:
+        yield streams
+    finally:
+        watch.stop()
+        await watching
+        await streams.aclose()
+
+
+def feature(settings: NoticeStreamSettings) -> Feature:
+    events, data = LoginEvents(), NoticesData()
+
+    @asynccontextmanager
+    async def lifespan(state: State) -> AsyncGenerator[State]:
+        async with open_streams(state, settings) as streams:
+            events.open(streams)
+            data.open(streams.history)
+            yield {"notice_streams": streams}
+            data.close()
+            events.close()
+
+    return Feature(
+        name="notice_stream",
+        routers=(router,),
+        lifespan=lifespan,
+        extensions=(
+            events,
+            data,
+            NoticeKind(Reset),
+            NoticeKind(Announcement),
+            NoticesSchema(),
+        ),
+        commands={"notices": commands},
+    )

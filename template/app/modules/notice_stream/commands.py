@@ -1,0 +1,35 @@
+"""`python -m app.cli notices ...`."""
+
+from typing import cast
+
+import typer
+
+from app.core.feature import CommandRunner, State
+
+from .history import MemoryHistory
+from .schemas import Announcement
+from .service import NoticeStreams
+
+commands = typer.Typer(help="Notices to those who are connected.", no_args_is_help=True)
+
+
+@commands.callback()
+def group() -> None:
+    """Keep `announce` a subcommand while it is the only one."""
+
+
+@commands.command()
+def announce(context: typer.Context, text: str) -> None:
+    """Tell everybody something: that the service will be away for a while, for example."""
+
+    async def run(state: State) -> bool:
+        streams: NoticeStreams = state["notice_streams"]
+        if isinstance(streams.history, MemoryHistory):
+            return False
+        await streams.broadcast(Announcement(text=text))
+        return True
+
+    if not cast("CommandRunner", context.obj).run(run):
+        typer.echo("Set REDIS_URL: no other process hears this one.", err=True)
+        raise typer.Exit(1)
+    typer.echo("Announced.")
