@@ -199,7 +199,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         webhook.feature(settings.webhook),
         # {% endif %}
         # {% if pages %}
-        page.feature(settings.page),
+        page.feature(settings.page, settings.docs, deployed=deployed),
         # {% endif %}
         # {% if example %}
         book.feature(),

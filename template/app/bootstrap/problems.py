@@ -7,7 +7,7 @@ from typing import Any, cast
 import structlog
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketState
 
 from app.core.errors import DomainError
+from app.core.extensions import Extensions
+from app.core.problems import ProblemPresenter
 from app.core.routing import route_path
 from app.modules.common.problems import MEDIA_TYPE, status_of, type_of
 
@@ -23,6 +25,8 @@ logger = structlog.get_logger()
 # RFC 6455 section 7.4.1: for what no other code of closing a WebSocket is meant for.
 _POLICY_VIOLATION = 1008
 
+_NOTHING = Extensions()
+
 
 def _problem(
     request: Request,
@@ -30,17 +34,22 @@ def _problem(
     *,
     headers: Mapping[str, str] | None = None,
     **members: Any,  # noqa: ANN401 (any JSON value may extend a problem)
-) -> JSONResponse:
+) -> Response:
     phrase = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": phrase, "status": int(status), **members}
     body |= {"instance": request.url.path, "request_id": request.state.request_id}
     # The detail of a plain HTTP error often only repeats the title.
     if body.get("detail") in (None, body["title"], phrase):
         body.pop("detail", None)
+    # Without the lifespan, as in a test of bare middleware, there are none.
+    extensions: Extensions = getattr(request.state, "extensions", _NOTHING)
+    for presenter in extensions.of(ProblemPresenter):
+        if (response := presenter.present(request, body, headers)) is not None:
+            return response
     return JSONResponse(body, status_code=int(status), headers=headers, media_type=MEDIA_TYPE)
 
 
-def _domain_error(request: Request, exc: DomainError) -> JSONResponse:
+def _domain_error(request: Request, exc: DomainError) -> Response:
     headers = dict(exc.headers)
     if exc.challenge is not None:
         headers["WWW-Authenticate"] = exc.challenge
@@ -57,7 +66,7 @@ def _domain_error(request: Request, exc: DomainError) -> JSONResponse:
     )
 
 
-def _invalid_request(request: Request, exc: RequestValidationError) -> JSONResponse:
+def _invalid_request(request: Request, exc: RequestValidationError) -> Response:
     # `input` and `ctx` are left out: for a missing field the input is the whole body, passwords
     # included.
     errors = [{key: error[key] for key in ("loc", "msg", "type")} for error in exc.errors()]
@@ -70,7 +79,7 @@ def _invalid_request(request: Request, exc: RequestValidationError) -> JSONRespo
     )
 
 
-def _response(request: Request, exc: Exception) -> JSONResponse:
+def _response(request: Request, exc: Exception) -> Response:
     if isinstance(exc, DomainError):
         return _domain_error(request, exc)
     if isinstance(exc, RequestValidationError):
@@ -98,7 +107,7 @@ def _allowed(request: Request) -> str:
     return ", ".join(sorted(methods))
 
 
-async def _handle(connection: HTTPConnection, exc: Exception) -> JSONResponse | None:
+async def _handle(connection: HTTPConnection, exc: Exception) -> Response | None:
     if not isinstance(connection, WebSocket):
         return _response(cast("Request", connection), exc)
     if connection.application_state is not WebSocketState.CONNECTING:

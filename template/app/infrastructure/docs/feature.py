@@ -17,8 +17,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def feature(settings: DocsSettings, *, title: str, deployed: bool) -> Feature:
-    enabled = not deployed if settings.enabled is None else settings.enabled
-    return Feature(name="docs", root_routers=(_router(settings, title),) if enabled else ())
+    is_served = settings.is_served(deployed=deployed)
+    return Feature(name="docs", root_routers=(_router(settings, title),) if is_served else ())
 
 
 def _router(settings: DocsSettings, title: str) -> APIRouter:

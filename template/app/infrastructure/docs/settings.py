@@ -14,6 +14,9 @@ class DocsSettings(SettingsGroup):
     password: SecretStr | None = None
     """Asks for HTTP Basic credentials; at least 16 characters where deployed."""
 
+    def is_served(self, *, deployed: bool) -> bool:
+        return not deployed if self.enabled is None else self.enabled
+
     def refusals(self) -> list[str]:
         password = self.password.get_secret_value() if self.password else ""
         if self.enabled and len(password) < _SHORTEST_PASSWORD:

@@ -14,15 +14,16 @@ _VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,128}")
 _ALWAYS: tuple[RawHeader, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
-# Only sent where the route did not decide for itself: the docs pages need scripts, and a route
-# that knows that its answer may be cached says so.
+# Only sent where the route did not decide for itself: the docs pages need scripts, a route that
+# knows that its answer may be cached says so, and without a referrer browsers send `Origin: null`
+# with a form.
 _DEFAULTS: tuple[RawHeader, ...] = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
 )
 
 

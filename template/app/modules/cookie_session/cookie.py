@@ -5,6 +5,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Scope
 
+from app.infrastructure.http.cookies import cookie_in
+
 from .settings import SessionSettings
 
 # Browsers take a cookie of such a name only over HTTPS, for this very host and every path: no
@@ -23,19 +25,7 @@ class SessionCookie:
         return self.in_scope(connection.scope)
 
     def in_scope(self, scope: Scope) -> str | None:
-        """The value of the one cookie with this very name; of two, neither is believed.
-
-        Starlette's own parser strips what browsers do not take for a blank, such as U+00A0, from
-        names, so that a cookie without the prefix can pass for one that has it.
-        """
-        values = [
-            value.strip(b" \t")
-            for header, content in scope["headers"]
-            if header == b"cookie"
-            for name, _, value in (part.partition(b"=") for part in content.split(b";"))
-            if name.strip(b" \t") == self._name
-        ]
-        return values[0].decode("latin-1") if len(values) == 1 else None
+        return cookie_in(scope, self._name)
 
     def set(self, response: Response, token: str, expires_at: datetime) -> None:
         # The server minds how long the session is idle; the browser only its longest life.

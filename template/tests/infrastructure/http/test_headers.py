@@ -30,6 +30,7 @@ async def plain(request: Request) -> str:
 async def page(response: Response) -> str:
     response.headers["Content-Security-Policy"] = "default-src 'self'"
     response.headers["Cache-Control"] = "public, max-age=60"
+    response.headers["Referrer-Policy"] = "same-origin"
     return "page"
 
 
@@ -126,6 +127,7 @@ class TestSecurityHeaders:
 
         assert headers.get_list("content-security-policy") == ["default-src 'self'"]
         assert headers.get_list("cache-control") == ["public, max-age=60"]
+        assert headers.get_list("referrer-policy") == ["same-origin"]
         assert headers["x-frame-options"] == "DENY"
 
     @pytest.mark.parametrize(
