@@ -42,7 +42,7 @@ async def open_stream(
     with streams.opened(caller, last_id or None) as stream:
         await streams.listen()
         # The login may have ended between its check and now.
-        streams.reviews.add(caller.user.id)
+        streams.watch.mark(caller.user.id)
         lifetime = streams.settings.lifetime_seconds * uniform(0.9, 1)  # noqa: S311 (not a secret)
         timer = asyncio.get_running_loop().call_later(lifetime, stream.end)
         try:

@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -7,7 +6,7 @@ from app.infrastructure.redis.clients import redis_clients_of
 
 from .commands import commands
 from .history import History, MemoryHistory
-from .logins import LoginEvents, LoginWatch
+from .logins import StreamLogins
 from .openapi import NoticesSchema
 from .privacy import NoticesData
 from .redis_history import RedisHistory
@@ -30,19 +29,16 @@ def open_history(state: State, settings: NoticeStreamSettings) -> History:
 async def open_streams(
     state: State, settings: NoticeStreamSettings
 ) -> AsyncGenerator[NoticeStreams]:
-    streams = NoticeStreams(settings, open_history(state, settings))
-    watch = LoginWatch(streams, state["database"])
-    watching = asyncio.create_task(watch.run())
+    streams = NoticeStreams(settings, open_history(state, settings), state["database"])
     try:
-        yield streams
+        async with streams.watch.running(streams):
+            yield streams
     finally:
-        watch.stop()
-        await watching
         await streams.aclose()
 
 
 def feature(settings: NoticeStreamSettings) -> Feature:
-    events, data = LoginEvents(), NoticesData()
+    events, data = StreamLogins(), NoticesData()
 
     @asynccontextmanager
     async def lifespan(state: State) -> AsyncGenerator[State]:

@@ -11,10 +11,6 @@ EVERYBODY = "everybody"
 """The name of what goes to all; that of an account is its id in hexadecimal."""
 
 
-class OutOfReachError(Exception):
-    """Try again later."""
-
-
 class Entry(NamedTuple):
     id: str
     """`<milliseconds>-<number>`; those of one name only ever grow."""

@@ -7,9 +7,10 @@ from pydantic import JsonValue
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.infrastructure.database.after_commit import after_commit
+from app.infrastructure.redis.outage import OutOfReachError
 from app.modules.user.privacy import PersonalData
 
-from .history import History, OutOfReachError
+from .history import History
 
 
 class NoticesData(PersonalData):

@@ -1,16 +1,14 @@
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from app.infrastructure.redis.clients import RedisClients
 from app.infrastructure.redis.outage import OutageGuard
+from app.infrastructure.redis.subscription import Subscription
 
-from .history import EVERYBODY, Entry, History, OutOfReachError
-from .messages import Messages
-
-Result = TypeVar("Result")
+from .history import EVERYBODY, Entry, History
 
 # Of one answer. A client that was away for longer asks again at once.
 _BATCH = 100
@@ -35,17 +33,17 @@ class RedisHistory(History):
         self._retention_seconds = retention_seconds
         self._outage = OutageGuard("notice streams")
         self._channel = clients.key("notices", "messages")
-        self._messages = Messages(redis, self._channel, self._outage)
+        self._messages = Subscription(redis, (self._channel,), self._outage)
         self._missed: set[str] = set()
 
     async def newest(self, names: Sequence[str]) -> list[str]:
-        return await self._ask(partial(self._newest, names))
+        return await self._outage.attempt(partial(self._newest, names))
 
     async def after(self, places: Sequence[tuple[str, str]]) -> list[list[Entry] | None]:
-        return await self._ask(partial(self._after, places))
+        return await self._outage.attempt(partial(self._after, places))
 
     async def all_of(self, name: str) -> list[Entry]:
-        return await self._ask(partial(self._all_of, name))
+        return await self._outage.attempt(partial(self._all_of, name))
 
     async def append(self, name: str, kind: str, data: str) -> None:
         is_stored = await self._outage.run(partial(self._append, name, kind, data), default=False)
@@ -60,21 +58,17 @@ class RedisHistory(History):
         await self._outage.run(partial(self._tell, message), None)
 
     async def listen(self, hear: Callable[[str], None]) -> None:
-        await self._messages.listen(hear, self._mend)
+        async def make_up() -> None:
+            await self._mend()
+            hear("")
+
+        await self._messages.listen(lambda _, said: hear(said.decode()), make_up)
 
     async def aclose(self) -> None:
         await self._messages.aclose()
 
     def _key(self, name: str) -> str:
         return self._clients.key("notices", name)
-
-    async def _ask(self, command: Callable[[], Awaitable[Result]]) -> Result:
-        answer = await self._outage.run(
-            cast("Callable[[], Awaitable[Result | None]]", command), None
-        )
-        if answer is None:
-            raise OutOfReachError
-        return answer
 
     async def _newest(self, names: Sequence[str]) -> list[str]:
         async with self._redis.pipeline(transaction=False) as pipe:

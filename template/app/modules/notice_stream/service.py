@@ -7,24 +7,27 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.infrastructure.database.after_commit import after_commit
+from app.infrastructure.database.database import Database
+from app.modules.auth.watch import Account, LoginWatch, Watched
 from app.modules.user.authentication import Caller
 
 from .errors import StreamsExhaustedError, TooManyStreamsError
 from .history import EVERYBODY, History
-from .reviews import Reviews
 from .schemas import Notice
 from .settings import NoticeStreamSettings
 from .stopping import StopSignals
 from .stream import Stream
 
 
-class NoticeStreams:
+class NoticeStreams(Watched):
     """Tells accounts what happens, and those of their clients that are connected at once."""
 
-    def __init__(self, settings: NoticeStreamSettings, history: History) -> None:
+    def __init__(
+        self, settings: NoticeStreamSettings, history: History, database: Database
+    ) -> None:
         self.settings = settings
         self.history = history
-        self.reviews = Reviews()
+        self.watch = LoginWatch(database, recheck_seconds=settings.recheck_seconds)
         self._streams: dict[UUID, set[Stream]] = defaultdict(set)
         self._count = 0
         self._signals = StopSignals(self.end_all)
@@ -96,6 +99,17 @@ class NoticeStreams:
     def streams_of(self, user_id: UUID) -> Iterable[Stream]:
         return tuple(self._streams.get(user_id, ()))
 
+    async def check(
+        self,
+        user_id: UUID,
+        account: Account | None,
+        *,
+        is_marked: bool,  # noqa: ARG002 (streams have nothing but their login)
+    ) -> None:
+        for stream in self.streams_of(user_id):
+            if account is None or not account.has(stream.caller.session_id):
+                stream.end()
+
     def end_all(self) -> None:
         """Those that are opened from now on, too: the process stops."""
         self._is_stopping = True
@@ -113,7 +127,7 @@ class NoticeStreams:
 
     def _mark(self, user_id: UUID | None) -> None:
         if user_id is None or user_id in self._streams:
-            self.reviews.add(user_id)
+            self.watch.mark(user_id)
 
     def _hear(self, message: str) -> None:
         kind, _, name = message.partition(":")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from random import uniform
 from typing import NamedTuple
 
-from app.infrastructure.redis.outage import RETRY_SECONDS
+from app.infrastructure.redis.outage import RETRY_SECONDS, OutOfReachError
 from app.modules.user.authentication import Caller
 
-from .history import EVERYBODY, Entry, History, OutOfReachError
+from .history import EVERYBODY, Entry, History
 from .schemas import Reset
 
 _ID = r"\d{1,20}-\d{1,20}"

@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -9,7 +8,7 @@ from app.infrastructure.redis.clients import redis_clients_of
 from .authentication import SubprotocolAuthenticator
 from .fanout import Fanout
 from .kinds import OwnRoom
-from .logins import LoginEvents, LoginWatch
+from .logins import RoomLogins
 from .openapi import MessagesSchema
 from .routes import router
 from .service import Rooms
@@ -20,18 +19,15 @@ from .settings import WebsocketSettings
 async def open_rooms(state: State, settings: WebsocketSettings) -> AsyncGenerator[Rooms]:
     fanout = Fanout(redis_clients_of(state))
     rooms = Rooms(settings, state["extensions"], state["database"], fanout)
-    watch = LoginWatch(rooms)
-    watching = asyncio.create_task(watch.run())
     try:
-        yield rooms
+        async with rooms.watch.running(rooms):
+            yield rooms
     finally:
-        watch.stop()
-        await watching
         await rooms.aclose()
 
 
 def feature(settings: WebsocketSettings, cors: CorsSettings) -> Feature:
-    events = LoginEvents()
+    events = RoomLogins()
 
     @asynccontextmanager
     async def lifespan(state: State) -> AsyncGenerator[State]:

@@ -2,6 +2,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
@@ -10,8 +11,9 @@ from pydantic import JsonValue, ValidationError
 
 from app.core.extensions import Extensions
 from app.infrastructure.database.database import Database
+from app.modules.auth.watch import Account, LoginWatch, Watched
 
-from .connection import SHUTDOWN, Connection
+from .connection import LOGIN_OVER, SHUTDOWN, Connection
 from .errors import (
     ConnectionsExhaustedError,
     InvalidMessageError,
@@ -32,7 +34,7 @@ Key = TypeVar("Key")
 _GOODBYE_SECONDS = 2.0
 
 
-class Rooms:
+class Rooms(Watched):
     """Who is connected to this process, and which rooms they are in."""
 
     def __init__(
@@ -45,8 +47,7 @@ class Rooms:
         self.settings = settings
         self.database = database
         self.fanout = fanout
-        self.to_review: asyncio.Queue[UUID | None] = asyncio.Queue()
-        """Accounts whose logins and memberships are to be looked at; None stands for all."""
+        self.watch = LoginWatch(database, recheck_seconds=settings.recheck_seconds)
         self._kinds = {kind.name: kind for kind in extensions.of(RoomKind)}
         self._connections: dict[UUID, set[Connection]] = defaultdict(set)
         self._count = 0
@@ -155,7 +156,7 @@ class Rooms:
     def mark(self, user_id: UUID | None) -> None:
         """To be reviewed soon, in this process."""
         if user_id is None or user_id in self._connections:
-            self.to_review.put_nowait(user_id)
+            self.watch.mark(user_id)
 
     @property
     def users(self) -> Collection[UUID]:
@@ -163,6 +164,17 @@ class Rooms:
 
     def connections_of(self, user_id: UUID) -> Iterable[Connection]:
         return tuple(self._connections.get(user_id, ()))
+
+    async def check(self, user_id: UUID, account: Account | None, *, is_marked: bool) -> None:
+        for connection in self.connections_of(user_id):
+            caller = connection.caller
+            if account is None or not account.has(caller.session_id):
+                connection.end(LOGIN_OVER)
+                continue
+            # Rooms decide by what the account is now.
+            connection.caller = replace(caller, user=account.user)
+            if is_marked:
+                await self.review_memberships(connection)
 
     async def review_memberships(self, connection: Connection) -> None:
         connection.reviews += 1

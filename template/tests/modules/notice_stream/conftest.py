@@ -15,7 +15,7 @@ from app.infrastructure.database.database import Database
 from app.infrastructure.redis.clients import RedisClients
 from app.infrastructure.redis.settings import RedisSettings
 from app.modules.notice_stream.feature import open_streams
-from app.modules.notice_stream.logins import LoginEvents
+from app.modules.notice_stream.logins import StreamLogins
 from app.modules.notice_stream.privacy import NoticesData
 from app.modules.notice_stream.schemas import Notice
 from app.modules.notice_stream.service import NoticeStreams
@@ -95,7 +95,7 @@ class House:
 
 def plug(state: dict[str, Any], streams: NoticeStreams) -> None:
     """Other features tell these."""
-    (events,), (data,) = (state["extensions"].of(kind) for kind in (LoginEvents, NoticesData))
+    (events,), (data,) = (state["extensions"].of(kind) for kind in (StreamLogins, NoticesData))
     events.open(streams)
     data.open(streams.history)
 

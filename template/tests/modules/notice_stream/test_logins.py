@@ -7,10 +7,10 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from app.infrastructure.database.database import Database
+from app.modules.auth import watch
 from app.modules.auth.models import LoginSession
 from app.modules.auth.sessions import end_all_sessions
-from app.modules.notice_stream import logins
-from app.modules.notice_stream.logins import LoginEvents
+from app.modules.notice_stream.logins import StreamLogins
 from app.modules.notice_stream.service import NoticeStreams
 from app.modules.user.models import User
 from tests.fixtures.auth import log_in
@@ -63,17 +63,17 @@ class TestEndOfALogin:
     async def test_of_strangers_is_nobodys(
         self, committed: Database, house: House, streams: NoticeStreams
     ) -> None:
-        (events,) = house.state["extensions"].of(LoginEvents)
+        (events,) = house.state["extensions"].of(StreamLogins)
         for name in ("login_failed", "all_sessions_ended"):
             async with committed.transaction() as session:
                 await house.state["events"].record(session, name, None)
-            is_about_all = await streams.reviews.take(0.01) == {None}
+            is_about_all = await streams.watch.take() == {None}
             assert is_about_all == (name == "all_sessions_ended")
         # Nor is anything a process without streams hears of.
         events.close()
         async with committed.transaction() as session:
             await house.state["events"].record(session, "all_sessions_ended", None)
-        assert await streams.reviews.take(0.01) == set()
+        assert await streams.watch.take() == set()
 
     async def test_between_the_check_and_the_stream_is_noticed(
         self, ada: Person, house: House, streams: NoticeStreams, monkeypatch: pytest.MonkeyPatch
@@ -107,7 +107,7 @@ class TestRecheck:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         # Two accounts take two queries.
-        monkeypatch.setattr(logins, "_BATCH", 1)
+        monkeypatch.setattr(watch, "_BATCH", 1)
         await house.open(recheck_seconds=0.05)
         grace = await house.person()
         async with ada.reading() as reading, grace.reading() as other:

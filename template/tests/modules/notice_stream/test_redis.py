@@ -11,10 +11,9 @@ from app.infrastructure.redis.clients import RedisClients
 from app.infrastructure.redis.outage import OutageGuard
 from app.infrastructure.redis.settings import RedisSettings
 from app.modules.notice_stream import redis_history
-from app.modules.notice_stream.messages import Messages
 from tests.fixtures.redis import RedisServer
 
-from .conftest import House, Tea, until
+from .conftest import House, Tea
 from .reading import Person
 
 pytestmark = pytest.mark.anyio
@@ -182,23 +181,3 @@ class TestOutage:
         async with asyncio.timeout(5):
             await streams.listen()
         await house.stack.aclose()
-
-
-class TestSilence:
-    async def test_is_found_by_asking(self, redis_clients: RedisClients) -> None:
-        heard: list[str] = []
-
-        async def nothing() -> None:
-            pass
-
-        redis = connection_to(redis_clients)
-        channel = redis_clients.key("tea")
-        messages = Messages(redis, channel, OutageGuard("tea"), silence_seconds=0.05)
-        await messages.listen(heard.append, nothing)
-        await redis.publish(channel, "one")
-        await until(lambda: heard == ["", "one"])
-        # The server answers nobody: it is silent, and the connection stays.
-        await redis.client_pause(300)
-        # Everything is looked at then: nobody knows what was missed.
-        await until(lambda: heard == ["", "one", ""])
-        await messages.aclose()

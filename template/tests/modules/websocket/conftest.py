@@ -16,7 +16,7 @@ from app.infrastructure.database.database import Database
 from app.infrastructure.redis.clients import RedisClients
 from app.infrastructure.redis.settings import RedisSettings
 from app.modules.websocket.feature import open_rooms
-from app.modules.websocket.logins import LoginEvents
+from app.modules.websocket.logins import RoomLogins
 from app.modules.websocket.service import Rooms
 from app.modules.websocket.settings import WebsocketSettings
 from tests.fixtures.auth import create_user, log_in
@@ -81,7 +81,7 @@ class House:
         group = WebsocketSettings.model_construct(**settings)
         rooms = await self.stack.enter_async_context(open_rooms(state, group))
         self.processes[process.encode()] = {"rooms": rooms}
-        (events,) = state["extensions"].of(LoginEvents)
+        (events,) = state["extensions"].of(RoomLogins)
         events.open(rooms)
         return rooms
 
@@ -118,7 +118,7 @@ async def house(
     async with house.stack:
         yield house
     processes.clear()
-    (events,) = state["extensions"].of(LoginEvents)
+    (events,) = state["extensions"].of(RoomLogins)
     events.open(state["rooms"])
 
 

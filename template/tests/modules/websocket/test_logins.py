@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
+from app.infrastructure.database.database import Database
+from app.modules.auth import watch
 from app.modules.auth.models import LoginSession
 from app.modules.auth.sessions import end_all_sessions
 from app.modules.user.models import User
-from app.modules.websocket import logins
 from app.modules.websocket.service import Rooms
 from tests.fixtures.auth import log_in
 
@@ -106,18 +107,19 @@ class TestRecheck:
     async def test_keeps_everybody_while_the_database_is_away(
         self, ada: Person, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        rooms = await house.open(recheck_seconds=0.05)
+        await house.open(recheck_seconds=0.05)
         with capture_logs() as lines:
             async with ada.talk() as talk:
-                monkeypatch.setattr(rooms, "database", None)
+                monkeypatch.setattr(Database, "reading", None)
                 await until(lambda: any("not checked" in it["event"] for it in lines))
+                monkeypatch.undo()
 
                 assert (await talk.ask(type="ping"))["type"] == "pong"
 
     async def test_goes_through_all_in_several_queries(
         self, ada: Person, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(logins, "_BATCH", 1)
+        monkeypatch.setattr(watch, "_BATCH", 1)
         await house.open(recheck_seconds=0.05)
         grace = await house.person()
         async with ada.talk() as talk, grace.talk() as other:

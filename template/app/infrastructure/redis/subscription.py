@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.backoff import EqualJitterBackoff
 
-from app.infrastructure.redis.outage import OutageGuard
+from .outage import OutageGuard
 
 logger = structlog.get_logger()
 
@@ -22,22 +22,26 @@ _BACKOFF = EqualJitterBackoff(cap=5, base=0.1)
 # to answer.
 _SILENCE_SECONDS = 15.0
 
-Hear = Callable[[str], None]
+Hear = Callable[[str, bytes], None]
+"""Called with the channel and what was said on it."""
 
 
-class Messages:
-    """What is said on one channel, heard on one connection for the whole process."""
+class Subscription:
+    """What others publish on some channels, heard on one connection for the whole process.
+
+    What is published while the server cannot be reached is never heard.
+    """
 
     def __init__(
         self,
         redis: Redis,
-        channel: str,
+        channels: Sequence[str],
         outage: OutageGuard,
         *,
         silence_seconds: float = _SILENCE_SECONDS,
     ) -> None:
         self._redis = redis
-        self._channel = channel
+        self._channels = channels
         self._outage = outage
         self._silence_seconds = silence_seconds
         self._task: asyncio.Task[None] | None = None
@@ -46,8 +50,8 @@ class Messages:
     async def listen(self, hear: Hear, on_contact: Callable[[], Awaitable[None]]) -> None:
         """Returns when it hears, or knows that it cannot yet. Later calls are free.
 
-        `on_contact` is called whenever the server is there again, then `""` is heard: nobody knows
-        what was missed.
+        `on_contact` is called at the beginning, and whenever the connection was lost: nobody knows
+        then what was missed.
         """
         if self._task is None:
             self._task = asyncio.create_task(self._run(hear, on_contact))
@@ -63,43 +67,45 @@ class Messages:
         failures = 0
         while True:
             async with self._redis.pubsub() as pubsub:
-                subscribe = partial(self._subscribe, pubsub, on_contact)
+                subscribe = partial(self._subscribe, pubsub)
                 if await self._outage.run(subscribe, default=False, is_urgent=True):
                     failures = 0
                     # If it lasts, the next attempt logs it.
                     with suppress(RedisError):
-                        await self._receive(pubsub, hear)
+                        await self._receive(pubsub, hear, on_contact)
                 else:
                     failures += 1
                 self._tried.set()
             await asyncio.sleep(_BACKOFF.compute(failures))
 
-    async def _subscribe(self, pubsub: PubSub, on_contact: Callable[[], Awaitable[None]]) -> bool:
-        await pubsub.subscribe(self._channel)
-        await on_contact()
+    async def _subscribe(self, pubsub: PubSub) -> bool:
+        await pubsub.subscribe(*self._channels)
         return True
 
-    async def _receive(self, pubsub: PubSub, hear: Hear) -> None:
+    async def _receive(
+        self, pubsub: PubSub, hear: Hear, on_contact: Callable[[], Awaitable[None]]
+    ) -> None:
         is_silent = False
         while True:
             message: dict[str, Any] | None
             message = await pubsub.get_message(timeout=self._silence_seconds)
-            if message is not None:
-                is_silent = False
-                self._handle(message, hear)
-            elif is_silent:
-                raise RedisTimeoutError
-            else:
+            if message is None:
+                if is_silent:
+                    raise RedisTimeoutError
                 is_silent = True
                 await pubsub.ping()
+                continue
+            is_silent = False
+            if message["type"] == "message":
+                self._handle(message, hear)
+            # It comes for each channel, with how many these are by then.
+            elif message["type"] == "subscribe" and message["data"] == len(self._channels):
+                await on_contact()
+                self._tried.set()
 
     def _handle(self, message: dict[str, Any], hear: Hear) -> None:
-        if message["type"] == "subscribe":
-            hear("")
-            self._tried.set()
-        elif message["type"] == "message":
-            try:
-                hear(message["data"].decode())
-            except ValueError:
-                # Another release may say it otherwise.
-                logger.exception("a message of another process was not understood")
+        try:
+            hear(message["channel"].decode(), message["data"])
+        except Exception:
+            # Another release may say it otherwise.
+            logger.exception("a message of another process was not understood")
