@@ -33,6 +33,7 @@ UNTHROTTLED = {
     "RATE_LIMIT_ANONYMOUS": "999999/minute",
     # A stream that goes on for an hour is no answer they could check.
     "NOTICE_STREAM_LIFETIME_SECONDS": "0.1",
+    "WEBHOOK_OUTGOING_PER_HOUR": "1000000",
 }
 SECRET_KEY = "a secret key that no answer may ever contain"
 

@@ -196,7 +196,7 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         notice_stream.feature(settings.notice_stream),
         # {% endif %}
         # {% if webhooks %}
-        webhook.feature(settings.webhook),
+        webhook.feature(settings.webhook, deployed=deployed),
         # {% endif %}
         # {% if pages %}
         page.feature(settings.page, settings.docs, deployed=deployed),

@@ -43,11 +43,11 @@ class HttpClients:
         direct = AsyncHTTPTransport(tls, limits=self._limits(max_idle=0))
         self.pooled = self._client(kept, passes_request_id=True)
         """For requests to addresses of our own choice; `upstream` is for more than one of them."""
-        self._direct = self._client(
-            GuardTransport(direct, settings, resolve or self._resolver), passes_request_id=False
-        )
+        guard = GuardTransport(direct, settings, resolve or self._resolver)
+        self._direct = self._client(guard, passes_request_id=False)
         self.guarded = GuardedClient(
             self._direct,
+            guard.addresses,
             max_redirects=settings.max_redirects,
             deadline_seconds=settings.deadline_seconds,
         )

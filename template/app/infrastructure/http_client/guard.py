@@ -8,7 +8,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 import structlog
-from httpx2 import AsyncBaseTransport, ConnectError, ConnectTimeout, Request, Response
+from httpx2 import URL, AsyncBaseTransport, ConnectError, ConnectTimeout, Request, Response
 
 from .errors import AddressRefusedError
 from .settings import HttpClientSettings, Network
@@ -99,7 +99,7 @@ class GuardTransport(AsyncBaseTransport):
 
     async def handle_async_request(self, request: Request) -> Response:
         host = request.url.raw_host.decode("ascii")
-        addresses = await self._addresses(request, host)
+        addresses = await self.addresses(request.url)
         for address in addresses[:-1]:
             try:
                 return await self._inner.handle_async_request(_pinned(request, address, host))
@@ -110,8 +110,9 @@ class GuardTransport(AsyncBaseTransport):
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    async def _addresses(self, request: Request, host: str) -> Sequence[str]:
-        url = request.url
+    async def addresses(self, url: URL) -> Sequence[str]:
+        """What may be connected to for it; raises `AddressRefusedError`."""
+        host = url.raw_host.decode("ascii")
         if url.scheme not in _PORTS or url.userinfo or not host:
             raise _refused("scheme, name or host")
         port = _PORTS[url.scheme] if url.port is None else url.port

@@ -1,8 +1,17 @@
 import asyncio
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
 
-from httpx2 import AsyncClient, Headers, HTTPError, InvalidURL, Response, TimeoutException
+from httpx2 import (
+    URL,
+    AsyncClient,
+    Headers,
+    HTTPError,
+    InvalidURL,
+    Response,
+    Timeout,
+    TimeoutException,
+)
 
 from .errors import AddressRefusedError, UpstreamFailedError, UpstreamTimeoutError
 
@@ -21,10 +30,31 @@ class GuardedClient:
     Nothing is tried twice.
     """
 
-    def __init__(self, client: AsyncClient, *, max_redirects: int, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        client: AsyncClient,
+        look_up: Callable[[URL], Awaitable[object]],
+        *,
+        max_redirects: int,
+        deadline_seconds: float,
+    ) -> None:
         self._client = client
+        self._look_up = look_up
         self._max_redirects = max_redirects
         self._deadline_seconds = deadline_seconds
+
+    async def check(self, url: str) -> None:
+        """Raise what a call would be refused with, before an address is kept; nothing is sent.
+
+        It may lead elsewhere tomorrow, so each call is checked again.
+        """
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                await self._look_up(URL(url))
+        except InvalidURL:
+            raise AddressRefusedError from None
+        except TimeoutError:
+            raise UpstreamTimeoutError from None
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         """Follows redirects; another host does not get the `headers`."""
@@ -35,10 +65,18 @@ class GuardedClient:
             raise UpstreamTimeoutError from None
 
     async def post(
-        self, url: str, content: bytes, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        content: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        deadline_seconds: float | None = None,
     ) -> Answer:
-        """Follows no redirect: the next address would get the content, or a GET without it."""
-        return _answer(await self._send("POST", url, headers, content))
+        """Follows no redirect: the next address would get the content, or a GET without it.
+
+        `deadline_seconds` is how long the answer may take, whatever the settings say.
+        """
+        return _answer(await self._send("POST", url, headers, content, deadline_seconds))
 
     async def _follow(self, url: str, headers: Mapping[str, str] | None) -> Answer:
         for _ in range(self._max_redirects + 1):
@@ -59,9 +97,20 @@ class GuardedClient:
         url: str,
         headers: Mapping[str, str] | None,
         content: bytes | None = None,
+        deadline_seconds: float | None = None,
     ) -> Response:
+        options: dict[str, Any] = {}
+        if deadline_seconds is not None:
+            options["extensions"] = {"deadline_seconds": deadline_seconds}
+            options["timeout"] = Timeout(
+                deadline_seconds,
+                connect=self._client.timeout.connect,
+                pool=self._client.timeout.pool,
+            )
         try:
-            return await self._client.request(method, url, headers=headers, content=content)
+            return await self._client.request(
+                method, url, headers=headers, content=content, **options
+            )
         except InvalidURL:
             raise AddressRefusedError from None
         except TimeoutException:

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from app.infrastructure.http_client.errors import (
@@ -5,6 +7,7 @@ from app.infrastructure.http_client.errors import (
     UpstreamFailedError,
     UpstreamTimeoutError,
 )
+from app.infrastructure.http_client.settings import HttpClientSettings
 from tests.infrastructure.http_client.conftest import clients_with, loopback
 from tests.infrastructure.http_client.servers import (
     Behaviour,
@@ -44,6 +47,35 @@ class TestPost:
 
         assert answer.status == 307
         assert len(server.received) == 1
+
+    async def test_waits_as_long_as_it_is_told(self, server: LocalServer) -> None:
+        server.answers(drip)
+        async with clients_with(loopback(server)) as clients:
+            with pytest.raises(UpstreamTimeoutError):
+                await clients.guarded.post(server.url, b"{}", deadline_seconds=0.05)
+
+
+class TestCheck:
+    async def test_sends_nothing(self, server: LocalServer) -> None:
+        async with clients_with(loopback(server)) as clients:
+            await clients.guarded.check(f"{server.url}/hook")
+
+        assert server.connections == 0
+
+    @pytest.mark.parametrize("url", ["http://10.0.0.1/", "http://", "http://a:99999999/", "x"])
+    async def test_refuses_what_a_call_would_be_refused_with(self, url: str) -> None:
+        async with clients_with() as clients:
+            with pytest.raises(AddressRefusedError):
+                await clients.guarded.check(url)
+
+    async def test_has_an_end(self) -> None:
+        async def never(_: str, __: int) -> list[str]:
+            return await asyncio.Future()
+
+        settings = HttpClientSettings(deadline_seconds=0.01)
+        async with clients_with(settings, resolve=never) as clients:
+            with pytest.raises(UpstreamTimeoutError):
+                await clients.guarded.check("http://www.example.com/")
 
 
 class TestGet:
