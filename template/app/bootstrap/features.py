@@ -139,9 +139,6 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% if outbox %}
         outbox.feature(settings.outbox),
         # {% endif %}
-        # {% if events %}
-        events.feature(settings.events),
-        # {% endif %}
         # {% if email %}
         email.feature(settings.email, title=TITLE),
         # {% endif %}
@@ -209,5 +206,9 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% endif %}
         docs.feature(settings.docs, title=TITLE, deployed=deployed),
         *custom_features(settings),
+        # {% if events %}
+        # Closed first: its handlers may use all that is above.
+        events.feature(settings.events, settings.redis),
+        # {% endif %}
     ]
     return [*features, health.feature(features)]

@@ -1,0 +1,26 @@
+"""A sign of life for the probes of containers: a file that is touched while the loop turns."""
+
+import time
+from pathlib import Path
+
+BEAT_SECONDS = 5
+# Several times the pause between two touches.
+_LIFELESS_SECONDS = 60
+
+
+class Heartbeat:
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "events-consumer.heartbeat"
+
+    def touch(self) -> None:
+        self._path.touch()
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    @property
+    def is_alive(self) -> bool:
+        try:
+            return time.time() - self._path.stat().st_mtime < _LIFELESS_SECONDS
+        except FileNotFoundError:
+            return False

@@ -1,0 +1,81 @@
+"""Running one handler: in a transaction, for a limited time, with its event in the logs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.feature import State
+from app.infrastructure.database.database import Database
+
+from .event import Envelope
+from .handlers import EventContext
+from .settings import EventsSettings
+from .stats import EventStats
+
+logger = structlog.get_logger()
+
+
+class HandlerTimeoutError(Exception):
+    """The handler took longer than it may, and was cancelled."""
+
+
+class DoneBeforeError(Exception):
+    """Another process has just done the same, and this transaction must not be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    handler: str
+    function: Callable[[EventContext, Any], Awaitable[None]]
+    told: object
+    envelope: Envelope
+    attempt: int = 1
+
+
+class HandlerRunner:
+    def __init__(self, state: State, settings: EventsSettings, stats: EventStats) -> None:
+        self.stats = stats
+        self._state = state
+        self._timeout_seconds = settings.handler_timeout_seconds
+
+    async def run(
+        self, call: Call, finish: Callable[[AsyncSession], Awaitable[None]] | None = None
+    ) -> Exception | None:
+        """What went wrong, after a line in the log; `finish` is part of the transaction."""
+        with structlog.contextvars.bound_contextvars(
+            request_id=call.envelope.requestid,
+            event_id=call.envelope.id,
+            event_name=call.envelope.type,
+            handler=call.handler,
+        ):
+            try:
+                await self._commit(call, finish)
+            except DoneBeforeError:
+                return None
+            except Exception as exc:
+                self.stats.failed[call.handler] += 1
+                logger.exception("event handler failed", attempt=call.attempt)
+                return exc
+        self.stats.handled[call.handler] += 1
+        return None
+
+    async def _commit(
+        self, call: Call, finish: Callable[[AsyncSession], Awaitable[None]] | None
+    ) -> None:
+        database: Database = self._state["database"]
+        async with database.transaction() as session:
+            context = EventContext(call.envelope, session, self._state, call.attempt)
+            try:
+                async with asyncio.timeout(self._timeout_seconds) as clock:
+                    await call.function(context, call.told)
+            except Exception:
+                # A statement that is cancelled says that the database cannot be reached.
+                if clock.expired():
+                    raise HandlerTimeoutError from None
+                raise
+            if finish is not None:
+                await finish(session)
