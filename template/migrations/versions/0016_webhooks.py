@@ -7,7 +7,7 @@ from alembic import op
 
 revision: str = "0016_webhooks"
 # {% if false %}
-down_revision: str | None = "0014_files"
+down_revision: str | None = "0015_outbox"
 # {% endif %}
 # {% set before = migration_order[: migration_order.index("0016_webhooks")] %}
 # {% print 'down_revision: str | None = ' ~ ((before | last | tojson) if before else 'None') ~ '\n' %}

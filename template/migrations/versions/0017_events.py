@@ -7,7 +7,7 @@ from alembic import op
 
 revision: str = "0017_events"
 # {% if false %}
-down_revision: str | None = "0014_files"
+down_revision: str | None = "0016_webhooks"
 # {% endif %}
 # {% set before = migration_order[: migration_order.index("0017_events")] %}
 # {% print 'down_revision: str | None = ' ~ ((before | last | tojson) if before else 'None') ~ '\n' %}

@@ -10,6 +10,7 @@ import typer
 from redis import RedisError
 from redis.asyncio import Redis
 
+from app.core.commands import fail
 from app.core.feature import CommandRunner, State
 from app.infrastructure.redis.clients import redis_clients_of
 from app.infrastructure.redis.settings import RedisSettings
@@ -50,8 +51,7 @@ def build_commands(settings: EventsSettings, redis: RedisSettings) -> typer.Type
     def consumer_health() -> None:
         """Fail unless a consumer of this container is alive, for the probes of containers."""
         if not Heartbeat(settings.heartbeat_folder).is_alive:
-            typer.echo("No sign of life of a consumer.", err=True)
-            raise typer.Exit(1)
+            fail("No sign of life of a consumer.")
 
     return commands
 
@@ -91,14 +91,12 @@ def _with_server(
         clients = redis_clients_of(state)
         server = clients.of(settings.redis_url)
         if server is None:
-            typer.echo("REDIS_URL names no server: each process handles its own events.", err=True)
-            raise typer.Exit(1)
+            fail("REDIS_URL names no server: each process handles its own events.")
         try:
             await job(state, server, Keys.of(clients))
         except RedisError as exc:
             # Not its text, which may hold the address.
-            typer.echo(f"Redis is out of reach ({type(exc).__name__}).", err=True)
-            raise typer.Exit(1) from None
+            fail(f"Redis is out of reach ({type(exc).__name__}).")
 
     cast("CommandRunner", context.obj).run(with_server)
 
@@ -129,7 +127,6 @@ def _each(
             await (letters.requeue if is_requeued else letters.drop)(letter)
         typer.echo(f"{len(chosen)} {'requeued' if is_requeued else 'dropped'}.")
         if missing := set(ids or ()) - {letter.id for letter in chosen}:
-            typer.echo(f"Not found: {', '.join(sorted(missing))}", err=True)
-            raise typer.Exit(1)
+            fail(f"Not found: {', '.join(sorted(missing))}")
 
     _with_server(context, settings, job)

@@ -4,6 +4,7 @@ from typing import cast
 
 import typer
 
+from app.core.commands import fail
 from app.core.feature import CommandRunner, State
 
 from .history import MemoryHistory
@@ -22,14 +23,11 @@ def group() -> None:
 def announce(context: typer.Context, text: str) -> None:
     """Tell everybody something: that the service will be away for a while, for example."""
 
-    async def run(state: State) -> bool:
+    async def run(state: State) -> None:
         streams: NoticeStreams = state["notice_streams"]
         if isinstance(streams.history, MemoryHistory):
-            return False
+            fail("Set REDIS_URL: no other process hears this one.")
         await streams.broadcast(Announcement(text=text))
-        return True
 
-    if not cast("CommandRunner", context.obj).run(run):
-        typer.echo("Set REDIS_URL: no other process hears this one.", err=True)
-        raise typer.Exit(1)
+    cast("CommandRunner", context.obj).run(run)
     typer.echo("Announced.")

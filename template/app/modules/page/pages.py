@@ -9,6 +9,8 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from app.core.routing import route_path
+
 from .assets import VERSION, Assets
 from .cookies import PageCookies
 from .csrf import COOKIE, FIELD, is_secret, new_secret, new_token
@@ -111,7 +113,7 @@ class Pages:
     def link(self, path: str) -> str:
         """The address of a path of this service."""
         scope = self._request.scope
-        own = scope["path"].removeprefix(scope.get("root_path", ""))
+        own = route_path(scope)
         return "../" * (own.count("/") - 1) + path.lstrip("/") or "./"
 
     def asset(self, name: str) -> str:

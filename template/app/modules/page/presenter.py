@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.core.problems import ProblemPresenter
-from app.core.routing import API_PREFIX
+from app.core.routing import API_PREFIX, route_path
 
 from .pages import Pages
 from .routing import PageRoute
@@ -53,7 +53,7 @@ def _page(
 
 
 def _is_for_people(request: Request) -> bool:
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    path = route_path(request.scope)
     if path.startswith(f"{API_PREFIX}/"):
         return False
     there = [

@@ -6,7 +6,7 @@ from fastapi import Query, Request, Response
 
 from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
-from app.modules.common.pagination import Page, PageQuery
+from app.modules.common.pagination import Page, PageQuery, page_of
 from app.modules.common.problems import raises
 from app.modules.throttle.errors import TooManyAttemptsError
 from app.modules.user.dependencies import requires
@@ -86,8 +86,7 @@ async def list_webhooks(
     endpoints: EndpointReaderDep, query: Annotated[PageQuery, Query()]
 ) -> dict[str, object]:
     """List your endpoints, newest first."""
-    data, total = await endpoints.page(query)
-    return _page(data, total, query)
+    return page_of(query, *await endpoints.page(query))
 
 
 @router.get("/{endpoint_id:uuid}", response_model=EndpointRead, responses=raises(*_OWNED))
@@ -144,8 +143,7 @@ async def list_webhook_deliveries(
     endpoints: EndpointReaderDep, endpoint_id: UUID, query: Annotated[DeliveryQuery, Query()]
 ) -> dict[str, object]:
     """List what was sent to an endpoint, newest first."""
-    data, total = await endpoints.page_of_deliveries(endpoint_id, query)
-    return _page(data, total, query)
+    return page_of(query, *await endpoints.page_of_deliveries(endpoint_id, query))
 
 
 @router.get(
@@ -188,12 +186,3 @@ def _located(delivery: WebhookDelivery, request: Request, response: Response) ->
         "read_webhook_delivery", endpoint_id=delivery.endpoint_id, delivery_id=delivery.id
     ).path
     return delivery
-
-
-def _page(data: object, total: int, query: PageQuery) -> dict[str, object]:
-    return {
-        "data": data,
-        "total_count": total,
-        "page": query.page,
-        "items_per_page": query.items_per_page,
-    }
