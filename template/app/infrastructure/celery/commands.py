@@ -11,10 +11,9 @@ from app.infrastructure.database.database import Database
 
 from .dead_letters import drop as drop_letter
 from .dead_letters import listed
-from .heartbeat import BEAT, WORKER, Heartbeat
 from .models import DeadLetter
 from .queue import task_queue_of
-from .settings import CelerySettings
+from .settings import BEAT, WORKER, CelerySettings
 from .tasks import TaskMessage
 
 Ids = Annotated[list[UUID] | None, typer.Argument(metavar="ID...")]
@@ -60,7 +59,7 @@ def _runner(context: typer.Context) -> CommandRunner:
 
 
 def _require_life(settings: CelerySettings, name: str) -> None:
-    if not Heartbeat(settings.heartbeat_folder, name).is_alive:
+    if not settings.heartbeat(name).is_alive:
         fail(f"No sign of life of a {name}.")
 
 

@@ -16,11 +16,12 @@ from app.core.extensions import Extensions
 from app.core.feature import State
 from app.infrastructure.database.affected import affected
 from app.infrastructure.database.upsert import upsert
+from app.infrastructure.heartbeat.heartbeat import Heartbeat
 
 from .broker import publish
-from .heartbeat import BEAT, Heartbeat
 from .models import ScheduledRun
 from .runtime import Runtime
+from .settings import BEAT
 from .tasks import Periodic, TaskMessage
 
 logger = structlog.get_logger()
@@ -134,7 +135,7 @@ class StoredScheduler(Scheduler):  # type: ignore[misc]
 
     @property
     def _heartbeat(self) -> Heartbeat:
-        return Heartbeat(self._runtime.settings.heartbeat_folder, BEAT)
+        return self._runtime.settings.heartbeat(BEAT)
 
     def _refresh(self, entry: ScheduleEntry) -> None:
         now = datetime.now(UTC)

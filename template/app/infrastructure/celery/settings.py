@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from app.core.settings import SettingsGroup
+from app.infrastructure.heartbeat.heartbeat import Heartbeat
 
 
 def _is_understood(value: SecretStr) -> SecretStr:
@@ -15,6 +16,9 @@ def _is_understood(value: SecretStr) -> SecretStr:
 
 
 Seconds = Annotated[float, Field(gt=0)]
+
+# Of the processes that platforms ask for a sign of life.
+WORKER, BEAT = "worker", "beat"
 
 
 class CelerySettings(SettingsGroup):
@@ -62,6 +66,9 @@ class CelerySettings(SettingsGroup):
                 "retry_max_wait_seconds together"
             )
         return self
+
+    def heartbeat(self, name: str) -> Heartbeat:
+        return Heartbeat(self.heartbeat_folder, f"celery-{name}")
 
     def refusals(self) -> list[str]:
         refused = []

@@ -17,9 +17,9 @@ from app.core.extensions import Extensions
 from .broker import CelerySetup, create_celery, hard_limit
 from .errors import TaskRetryError
 from .execution import TaskRunner
-from .heartbeat import WORKER, Heartbeat
 from .runtime import OpenFeatures, Runtime
 from .schedule import beat_schedule
+from .settings import WORKER
 from .tasks import Task, TaskMessage
 
 logger = structlog.get_logger()
@@ -174,7 +174,7 @@ class LivenessStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def __init__(self, worker: Any, **options: object) -> None:  # noqa: ANN401
         super().__init__(worker, **options)
-        self._heartbeat = Heartbeat(runtime_of(worker.app).settings.heartbeat_folder, WORKER)
+        self._heartbeat = runtime_of(worker.app).settings.heartbeat(WORKER)
 
     def start(self, worker: Any) -> None:  # noqa: ANN401
         self._heartbeat.touch()

@@ -12,12 +12,12 @@ from redis.asyncio import Redis
 
 from app.core.commands import fail
 from app.core.feature import CommandRunner, State
+from app.infrastructure.heartbeat.heartbeat import Heartbeat
 from app.infrastructure.redis.clients import redis_clients_of
 from app.infrastructure.redis.settings import RedisSettings
 
-from .consumer import Consumer, Keys, dead_letters_of
+from .consumer import HEARTBEAT, Consumer, Keys, dead_letters_of
 from .dead_letters import DeadLetter
-from .heartbeat import Heartbeat
 from .settings import EventsSettings
 
 logger = structlog.get_logger()
@@ -50,7 +50,7 @@ def build_commands(settings: EventsSettings, redis: RedisSettings) -> typer.Type
     @commands.command()
     def consumer_health() -> None:
         """Fail unless a consumer of this container is alive, for the probes of containers."""
-        if not Heartbeat(settings.heartbeat_folder).is_alive:
+        if not Heartbeat(settings.heartbeat_folder, HEARTBEAT).is_alive:
             fail("No sign of life of a consumer.")
 
     return commands

@@ -9,17 +9,20 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from app.core.feature import State
+from app.infrastructure.heartbeat.heartbeat import Heartbeat
 from app.infrastructure.redis.clients import RedisClients
 from app.infrastructure.redis.outage import OutageGuard
 
 from .dead_letters import DeadLetters
-from .heartbeat import BEAT_SECONDS, Heartbeat
 from .reader import Desk, Reader, pause
 from .receiver import Receiver
 from .running import HandlerRunner
 from .settings import EventsSettings
 from .stats import EventStats
 from .stream import Subscription
+
+HEARTBEAT = "events-consumer"
+_BEAT_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Consumer:
     ) -> None:
         self.stats = EventStats()
         self.streams = settings.sources or (keys.stream,)
-        self._heartbeat = Heartbeat(settings.heartbeat_folder)
+        self._heartbeat = Heartbeat(settings.heartbeat_folder, HEARTBEAT)
         self._stop = asyncio.Event()
         # Never used twice: what a dead one has begun is not taken for our own.
         name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
@@ -97,4 +100,4 @@ class Consumer:
     async def _beat(self) -> None:
         while not self._stop.is_set():
             self._heartbeat.touch()
-            await pause(self._stop, BEAT_SECONDS)
+            await pause(self._stop, _BEAT_SECONDS)

@@ -18,11 +18,10 @@ from structlog.testing import capture_logs
 from app.bootstrap.lifespan import open_features
 from app.core.extensions import Extensions
 from app.core.feature import extensions_of
-from app.infrastructure.celery.heartbeat import BEAT, Heartbeat
 from app.infrastructure.celery.models import ScheduledRun
 from app.infrastructure.celery.runtime import Runtime
 from app.infrastructure.celery.schedule import StoredScheduler, claim, last_sent
-from app.infrastructure.celery.settings import CelerySettings
+from app.infrastructure.celery.settings import BEAT, CelerySettings
 from app.infrastructure.celery.tasks import Periodic
 from app.infrastructure.celery.worker import create_worker
 from app.infrastructure.database.database import Database
@@ -168,12 +167,12 @@ class TestBeat:
         self, make_beat: Callable[..., StoredScheduler], tmp_path: Path
     ) -> None:
         beat = make_beat()
-        assert not Heartbeat(tmp_path, BEAT).is_alive
+        assert not CelerySettings(heartbeat_folder=tmp_path).heartbeat(BEAT).is_alive
         beat.tick()
-        assert Heartbeat(tmp_path, BEAT).is_alive
+        assert CelerySettings(heartbeat_folder=tmp_path).heartbeat(BEAT).is_alive
 
         beat.close()
-        assert not Heartbeat(tmp_path, BEAT).is_alive
+        assert not CelerySettings(heartbeat_folder=tmp_path).heartbeat(BEAT).is_alive
 
 
 class TestWorkerApplication:

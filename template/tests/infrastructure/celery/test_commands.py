@@ -13,9 +13,8 @@ from app.bootstrap.lifespan import open_features
 from app.core.feature import State
 from app.infrastructure.celery.commands import build_commands
 from app.infrastructure.celery.dead_letters import keep
-from app.infrastructure.celery.heartbeat import BEAT, WORKER, Heartbeat
 from app.infrastructure.celery.models import DeadLetter, TaskExecution
-from app.infrastructure.celery.settings import CelerySettings
+from app.infrastructure.celery.settings import BEAT, WORKER, CelerySettings
 from app.infrastructure.celery.tasks import TaskMessage
 from app.infrastructure.database.settings import DatabaseSettings
 
@@ -121,7 +120,7 @@ class TestHealth:
     def test_needs_a_recent_sign_of_life(self, name: str, tmp_path: Path) -> None:
         settings = CelerySettings(heartbeat_folder=tmp_path)
         dead = run(None, f"{name}-health", settings=settings)
-        Heartbeat(tmp_path, name).touch()
+        settings.heartbeat(name).touch()
         alive = run(None, f"{name}-health", settings=settings)
 
         assert (dead.exit_code, dead.stderr) == (1, f"No sign of life of a {name}.\n")

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import delete
 
 from app.bootstrap.settings import Settings
-from app.infrastructure.celery.heartbeat import BEAT, WORKER, Heartbeat
 from app.infrastructure.celery.models import ScheduledRun, TaskExecution
 from app.infrastructure.celery.purging import purge_expired
+from app.infrastructure.celery.settings import BEAT, WORKER, CelerySettings
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.settings import DatabaseSettings
 from tests.fixtures.celery import Background, until, until_true
@@ -104,4 +104,4 @@ class TestEntryPoint:
         assert [await beat.stopped(), await worker.stopped()] == [0, 0]
         assert len(purges()) == 1
         for name in (BEAT, WORKER):
-            assert not Heartbeat(tmp_path, name).is_alive
+            assert not CelerySettings(heartbeat_folder=tmp_path).heartbeat(name).is_alive

@@ -22,10 +22,9 @@ from uuid_utils.compat import uuid7
 from app.core.extensions import Extensions
 from app.core.feature import extensions_of
 from app.infrastructure.celery.broker import Broker, CelerySetup, create_celery
-from app.infrastructure.celery.heartbeat import WORKER, Heartbeat
 from app.infrastructure.celery.models import DeadLetter, TaskExecution
 from app.infrastructure.celery.queue import BrokerSender, TaskQueue
-from app.infrastructure.celery.settings import CelerySettings
+from app.infrastructure.celery.settings import WORKER, CelerySettings
 from app.infrastructure.celery.tasks import Task, TaskMessage
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.settings import DatabaseSettings
@@ -248,7 +247,7 @@ class TestWorker:
         await kitchen.filled(f"after {content_type}")
 
     async def test_shows_signs_of_life(self, kitchen: Kitchen) -> None:
-        assert Heartbeat(kitchen.settings.heartbeat_folder, WORKER).is_alive
+        assert kitchen.settings.heartbeat(WORKER).is_alive
 
 
 class Bomb:

@@ -15,9 +15,10 @@ from app.core.feature import State
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.settings import DatabaseSettings
 from app.infrastructure.events.commands import build_commands
+from app.infrastructure.events.consumer import HEARTBEAT
 from app.infrastructure.events.handlers import EventContext
-from app.infrastructure.events.heartbeat import Heartbeat
 from app.infrastructure.events.settings import EventsSettings
+from app.infrastructure.heartbeat.heartbeat import Heartbeat
 from app.infrastructure.redis.settings import RedisSettings
 
 from .kettle import Cup, Service, at_boil, burst, features, pour, poured, until
@@ -86,7 +87,7 @@ class TestConsume:
         is_alive: list[bool] = []
 
         async def stop(context: EventContext, cup: Cup) -> None:
-            is_alive.append(Heartbeat(kitchen.settings.heartbeat_folder).is_alive)
+            is_alive.append(Heartbeat(kitchen.settings.heartbeat_folder, HEARTBEAT).is_alive)
             os.kill(os.getpid(), signal.SIGTERM)
             # The signal arrives now.
             await asyncio.sleep(0)
@@ -103,7 +104,7 @@ class TestConsume:
         assert (done.exit_code, done.exception) == (0, None)
         assert kitchen.do(left) == ([("1", 1)], [])
         assert is_alive == [True]
-        assert not Heartbeat(kitchen.settings.heartbeat_folder).is_alive
+        assert not Heartbeat(kitchen.settings.heartbeat_folder, HEARTBEAT).is_alive
 
     def test_says_that_there_is_nothing_to_read_without_redis(self, kitchen: Kitchen) -> None:
         kitchen.general = RedisSettings()
@@ -119,7 +120,7 @@ class TestConsumerHealth:
     def test_looks_for_a_recent_sign_of_life(
         self, kitchen: Kitchen, tmp_path: Path, age_seconds: int, exit_code: int
     ) -> None:
-        Heartbeat(tmp_path).touch()
+        Heartbeat(tmp_path, HEARTBEAT).touch()
         at = time.time() - age_seconds
         os.utime(tmp_path / "events-consumer.heartbeat", (at, at))
 

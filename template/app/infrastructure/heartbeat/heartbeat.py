@@ -1,16 +1,15 @@
-"""A sign of life for the probes of containers: a file that is touched while the loop turns."""
-
 import time
 from pathlib import Path
 
-BEAT_SECONDS = 5
-# Several times the pause between two touches.
+# Several times the longest pause between two touches.
 _LIFELESS_SECONDS = 60
 
 
 class Heartbeat:
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "events-consumer.heartbeat"
+    """A sign of life for the probes of containers: a file that is touched while a loop turns."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f"{name}.heartbeat"
 
     def touch(self) -> None:
         self._path.touch()
