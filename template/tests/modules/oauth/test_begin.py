@@ -11,6 +11,8 @@ from tests.fixtures.oauth import leave, query_of
 from tests.modules.oauth.parties import CLIENT_ID, Google
 from tests.support import client_of
 
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("google", "github")]
+
 
 class TestListProviders:
     async def test_names_those_that_are_configured(self, client: AsyncClient) -> None:

@@ -11,6 +11,8 @@ from tests.fixtures.oauth import leave, without
 from tests.modules.oauth.parties import EVIL, GitHub, Google
 from tests.support import client_of
 
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("google", "github")]
+
 
 class TestErrorOfTheProvider:
     @pytest.mark.parametrize("provider", ["google", "github"])

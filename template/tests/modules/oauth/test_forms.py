@@ -19,6 +19,8 @@ from app.modules.auth.steps import Grant, Login, LoginStep
 from tests.fixtures.oauth import leave
 from tests.support import client_of
 
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("google", "github")]
+
 
 class Biscuit(BaseModel):
     crumbs: int

@@ -14,6 +14,8 @@ from tests.modules.oauth.parties import GitHub, Google, Person
 
 from .samples import GOOGLE_ADA, finish
 
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("google", "github")]
+
 
 async def link(session: AsyncSession, user: User, **values: object) -> OAuthAccount:
     defaults = {"provider": "google", "subject": GOOGLE_ADA, "email": "ada@example.com"}

@@ -14,6 +14,8 @@ from tests.support import client_of
 
 from .samples import GOOGLE_ADA, finish
 
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("google", "github")]
+
 
 class TestNewcomer:
     @pytest.mark.parametrize(("provider", "subject"), [("google", GOOGLE_ADA), ("github", "1815")])

@@ -17,6 +17,8 @@ from tests.fixtures.oauth import leave, without
 from tests.modules.oauth.parties import GitHub, Google
 from tests.support import client_of
 
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("google", "github")]
+
 
 @pytest.fixture
 async def other_browser(app: FastAPI, state: dict[str, Any]) -> AsyncGenerator[AsyncClient]:

@@ -9,9 +9,11 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.extensions import Extensions
 from app.infrastructure.celery.errors import BrokerUnreachableError
-from app.infrastructure.celery.queue import Sender
-from app.infrastructure.celery.tasks import TaskMessage
+from app.infrastructure.celery.queue import Sender, TaskQueue
+from app.infrastructure.celery.settings import CelerySettings
+from app.infrastructure.celery.tasks import Task, TaskMessage
 from app.infrastructure.database.database import Database
 from app.modules.user.models import User
 from app.modules.webhook.delivery import Attempt, Courier
@@ -42,6 +44,13 @@ class Shelf(Sender):
     async def ping(self) -> None: ...
 
     async def aclose(self) -> None: ...
+
+
+def queue_on(shelf: Shelf, state: dict[str, Any]) -> TaskQueue:
+    """Knows the tasks alone: another feature might keep the messages."""
+    return TaskQueue(
+        shelf, state["database"], Extensions(state["extensions"].of(Task)), CelerySettings()
+    )
 
 
 @pytest.fixture(scope="session")

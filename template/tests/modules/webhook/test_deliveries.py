@@ -12,8 +12,6 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
-from app.infrastructure.celery.queue import TaskQueue
-from app.infrastructure.celery.settings import CelerySettings
 from app.modules.user.models import User
 from app.modules.webhook.events import WebhookEvent
 from app.modules.webhook.listeners import ACCOUNT_NOTICE, AccountNotice
@@ -21,7 +19,7 @@ from app.modules.webhook.models import WebhookDelivery, WebhookEndpoint
 from app.modules.webhook.sending import Webhooks, webhooks_of
 from tests.infrastructure.http_client.servers import reply
 
-from .conftest import NOTICE, Shelf, log_of, register, row_of
+from .conftest import NOTICE, Shelf, log_of, queue_on, register, row_of
 from .receiver import Receiver, matching, verified
 
 pytestmark = pytest.mark.anyio
@@ -188,9 +186,7 @@ class TestSend:
         sweep: Sweep,
     ) -> None:
         endpoint = await register(user_client, receiver)
-        queue = TaskQueue(
-            Shelf(is_down=True), state["database"], state["extensions"], CelerySettings()
-        )
+        queue = queue_on(Shelf(is_down=True), state)
         webhooks = Webhooks(queue, webhooks_of(state).catalogue)
         with capture_logs() as lines:
             async with state["database"].transaction() as session:

@@ -17,7 +17,6 @@ from app.bootstrap.features import enabled_features
 from app.core.extensions import Extensions
 from app.core.feature import Feature
 from app.infrastructure.celery.broker import Broker, CelerySetup
-from app.infrastructure.celery.queue import TaskQueue
 from app.infrastructure.celery.schedule import beat_schedule
 from app.infrastructure.celery.settings import CelerySettings
 from app.infrastructure.celery.tasks import Periodic, TaskMessage
@@ -35,7 +34,7 @@ from tests.fixtures.celery import until
 from tests.infrastructure.http_client.servers import reply
 from tests.support import FixedSettings
 
-from .conftest import Shelf, log_of, pending, register
+from .conftest import Shelf, log_of, pending, queue_on, register
 from .receiver import Receiver
 
 pytestmark = pytest.mark.anyio
@@ -142,7 +141,7 @@ class TestSchedule:
         attempt = await pending(committed, courier)
         await make_due(state)
         shelf = Shelf()
-        queue = TaskQueue(shelf, committed, state["extensions"], CelerySettings())
+        queue = queue_on(shelf, state)
         often = Courier(
             WebhookSettings(sweep_interval_seconds=0.01), courier.box, courier.events, bool
         )

@@ -11,8 +11,6 @@ from httpx2 import AsyncClient
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.infrastructure.celery.queue import TaskQueue
-from app.infrastructure.celery.settings import CelerySettings
 from app.infrastructure.database.database import Database
 from app.infrastructure.security.notices import Notice
 from app.modules.user.models import User
@@ -22,7 +20,7 @@ from app.modules.webhook.settings import WebhookSettings
 from tests.fixtures.auth import Witness
 from tests.infrastructure.http_client.servers import Behaviour, cut, drip, hang, mumble, reply
 
-from .conftest import Shelf, log_of, pending, register
+from .conftest import Shelf, log_of, pending, queue_on, register
 from .receiver import Receiver, matching, verified
 
 pytestmark = pytest.mark.anyio
@@ -303,7 +301,7 @@ class TestClaim:
     ) -> None:
         attempts = [await pending(committed, courier) for _ in range(3)]
         now = datetime.now(UTC) + timedelta(minutes=6)
-        queue = TaskQueue(Shelf(), committed, state["extensions"], CelerySettings())
+        queue = queue_on(Shelf(), state)
 
         async def sweep() -> int:
             async with committed.transaction() as session:
