@@ -43,7 +43,7 @@ PING = WebhookEvent(
 )
 
 
-class Catalogue:
+class KnownEvents:
     """The events that features declare; a `ValueError` if one of them cannot be used."""
 
     def __init__(self, extensions: Extensions) -> None:

@@ -9,7 +9,7 @@ from app.infrastructure.celery.queue import task_queue_of
 from app.infrastructure.celery.tasks import Periodic
 
 from .delivery import Courier, deliver, sweep
-from .events import Catalogue
+from .events import KnownEvents
 from .listeners import ACCOUNT_NOTICE, NoticeTeller
 from .notices import ENDPOINT_DISABLED
 from .openapi import WebhooksSection
@@ -34,7 +34,7 @@ def feature(settings: WebhookSettings, *, deployed: bool) -> Feature:
         queue = task_queue_of(state)
         box = SecretBox(state["keyring"].derive("webhook secret"))
         courier = Courier(settings, box, state["events"], scheme.admits)
-        webhooks = Webhooks(queue, Catalogue(extensions))
+        webhooks = Webhooks(queue, KnownEvents(extensions))
         teller.attach(webhooks, extensions)
         async with AsyncExitStack() as stack:
             if all(setup.broker.url is None for setup in extensions.of(CelerySetup)):

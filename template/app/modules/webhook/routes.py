@@ -54,7 +54,7 @@ router = PrefixRouter(
 )
 async def list_webhook_events(webhooks: WebhooksDep) -> object:
     """List what endpoints can ask for; the section `webhooks` of this description has the rest."""
-    return sorted(webhooks.catalogue.by_name.values(), key=lambda event: event.name)
+    return sorted(webhooks.known.by_name.values(), key=lambda event: event.name)
 
 
 @router.post(

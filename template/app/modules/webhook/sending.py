@@ -12,16 +12,16 @@ from app.infrastructure.celery.queue import TaskQueue
 
 from .crud import DeliveryCRUD, EndpointCRUD
 from .delivery import LEASE, Attempt, deliver
-from .events import Catalogue, Data, WebhookEvent, body_of
+from .events import Data, KnownEvents, WebhookEvent, body_of
 from .models import WebhookDelivery
 
 
 class Webhooks:
     """`request.state.webhooks`; for a service: `WebhooksDep`, in a task: `webhooks_of(state)`."""
 
-    def __init__(self, queue: TaskQueue, catalogue: Catalogue) -> None:
+    def __init__(self, queue: TaskQueue, known: KnownEvents) -> None:
         self._queue = queue
-        self.catalogue = catalogue
+        self.known = known
 
     async def send(
         self, session: AsyncSession, user_id: UUID, event: WebhookEvent[Data], data: Data
@@ -31,7 +31,7 @@ class Webhooks:
         They are told at least once, and if the transaction is undone not at all. Nothing waits for
         them: a broker that is down only makes it later.
         """
-        if event.name not in self.catalogue.by_name:
+        if event.name not in self.known.by_name:
             raise LookupError(f"no feature lists the webhook event {event.name} in its extensions")
         endpoints = await EndpointCRUD(session).listening(user_id, event.name)
         if endpoints:

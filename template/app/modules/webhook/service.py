@@ -25,7 +25,7 @@ from .errors import (
     TooManyEndpointsError,
     UnknownEventTypeError,
 )
-from .events import PING, Catalogue, Ping, body_of
+from .events import PING, KnownEvents, Ping, body_of
 from .models import DeliveryStatus, DisabledReason, WebhookDelivery, WebhookEndpoint
 from .schemas import (
     DeliveryQuery,
@@ -128,7 +128,7 @@ class EndpointService(EndpointReader):
         Raises `UnknownEventTypeError`, `EndpointAddressError`, `TooManyEndpointsError` and
         `TooManyAttemptsError`.
         """
-        event_types = known(self.webhooks.catalogue, data.event_types)
+        event_types = checked(self.webhooks.known, data.event_types)
         await self.rules.take(self.user_id)
         await self.rules.check_address(data.url)
         # The account itself is what two requests at the same moment have to take turns at.
@@ -154,7 +154,7 @@ class EndpointService(EndpointReader):
     async def update(self, endpoint_id: UUID, data: EndpointUpdate) -> WebhookEndpoint:
         values = data.model_dump()
         if data.event_types is not MISSING:
-            values["event_types"] = known(self.webhooks.catalogue, data.event_types)
+            values["event_types"] = checked(self.webhooks.known, data.event_types)
         if data.url is not MISSING:
             await self.rules.take(self.user_id)
             await self.rules.check_address(data.url)
@@ -233,8 +233,8 @@ class EndpointService(EndpointReader):
         await self.events.record(self.session, name, self.user_id, endpoint_id=str(endpoint_id))
 
 
-def known(catalogue: Catalogue, event_types: Sequence[str]) -> list[str]:
+def checked(known: KnownEvents, event_types: Sequence[str]) -> list[str]:
     """Each once, in order. Raises `UnknownEventTypeError`."""
-    if not catalogue.by_name.keys() >= set(event_types):
+    if not known.by_name.keys() >= set(event_types):
         raise UnknownEventTypeError
     return sorted(set(event_types))

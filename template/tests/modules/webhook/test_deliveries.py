@@ -187,7 +187,7 @@ class TestSend:
     ) -> None:
         endpoint = await register(user_client, receiver)
         queue = queue_on(Shelf(is_down=True), state)
-        webhooks = Webhooks(queue, webhooks_of(state).catalogue)
+        webhooks = Webhooks(queue, webhooks_of(state).known)
         with capture_logs() as lines:
             async with state["database"].transaction() as session:
                 await webhooks.send(session, user.id, ACCOUNT_NOTICE, NOTICE)

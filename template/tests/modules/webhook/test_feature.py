@@ -25,7 +25,7 @@ from app.infrastructure.database.purge import purge
 from app.modules.user.models import User
 from app.modules.webhook import feature as webhook
 from app.modules.webhook.delivery import Courier
-from app.modules.webhook.events import Catalogue, WebhookEvent
+from app.modules.webhook.events import KnownEvents, WebhookEvent
 from app.modules.webhook.models import WebhookDelivery, WebhookEndpoint
 from app.modules.webhook.privacy import DeliveryPurge
 from app.modules.webhook.settings import WebhookSettings
@@ -70,7 +70,7 @@ class TestCatalogue:
     )
     def test_refuses_names_that_are_taken_or_none(self, events: tuple[object, ...]) -> None:
         with pytest.raises(ValueError, match="webhook event"):
-            Catalogue(Extensions(events))
+            KnownEvents(Extensions(events))
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ class TestSchedule:
                 await until(has_failed_twice)
 
     @pytest.mark.parametrize(
-        ("url", "is_running"), [(None, True), (SecretStr("amqp://broker"), False)]
+        ("url", "is_running"), [(None, True), (SecretStr("broker://host"), False)]
     )
     async def test_is_left_to_beat_where_there_is_a_broker(
         self, state: dict[str, Any], url: SecretStr | None, *, is_running: bool
