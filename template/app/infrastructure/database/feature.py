@@ -1,6 +1,5 @@
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from sqlalchemy import text
 
@@ -11,7 +10,7 @@ from app.core.settings import Environment
 from .commands import build_commands
 from .database import Database
 from .migrations import check_schema, upgrade
-from .purge import Purge, PurgedElsewhere, purge_regularly
+from .purge import Purge, PurgedElsewhere, purging
 from .settings import DatabaseSettings
 
 
@@ -43,13 +42,8 @@ async def _purging(
     if not is_ours or not extensions.of(Purge):
         yield
         return
-    task = asyncio.create_task(purge_regularly(database, extensions, interval_seconds))
-    try:
+    async with purging(database, extensions, interval_seconds):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 class _Check:

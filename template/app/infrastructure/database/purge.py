@@ -1,7 +1,7 @@
 """Deleting what has expired, contributed by each feature that stores such things."""
 
-import asyncio
 from abc import ABC, abstractmethod
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from random import uniform
 from typing import ClassVar
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.extensions import Extensions
 
 from .database import Database
+from .regular import regularly
 
 logger = structlog.get_logger()
 
@@ -39,14 +40,13 @@ async def purge(database: Database, extensions: Extensions) -> dict[str, int]:
     return counts
 
 
-async def purge_regularly(
+def purging(
     database: Database, extensions: Extensions, interval_seconds: float
-) -> None:
-    """Purge until cancelled. Every process may: the second one finds nothing to delete."""
-    while True:
-        # Not all processes of a deployment at the same moment.
-        await asyncio.sleep(interval_seconds * uniform(0.9, 1.1))  # noqa: S311 (not a secret)
-        try:
-            logger.info("purged", **await purge(database, extensions))
-        except Exception:
-            logger.exception("purge failed")
+) -> AbstractAsyncContextManager[None]:
+    """Purge now and then. Every process may: the second one finds nothing to delete."""
+
+    async def job() -> None:
+        logger.info("purged", **await purge(database, extensions))
+
+    # Not all processes of a deployment at the same moment.
+    return regularly(job, lambda: interval_seconds * uniform(0.9, 1.1), name="purge")  # noqa: S311 (not a secret)

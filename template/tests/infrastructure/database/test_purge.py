@@ -13,7 +13,7 @@ from app.core.settings import Environment
 from app.infrastructure.database import feature as database_feature
 from app.infrastructure.database.commands import build_commands
 from app.infrastructure.database.database import Database
-from app.infrastructure.database.purge import Purge, purge, purge_regularly
+from app.infrastructure.database.purge import Purge, purge, purging
 from app.infrastructure.database.settings import DatabaseSettings
 
 pytestmark = pytest.mark.anyio
@@ -50,9 +50,8 @@ async def test_counts_what_each_feature_deletes(database: Database) -> None:
 async def test_goes_on_after_a_failure(database: Database) -> None:
     crumbs = Crumbs(-1, 2)
     with capture_logs() as lines:
-        task = asyncio.create_task(purge_regularly(database, Extensions([crumbs]), 0.001))
-        await crumbs.swept.wait()
-        task.cancel()
+        async with purging(database, Extensions([crumbs]), 0.001):
+            await crumbs.swept.wait()
 
     assert [line["event"] for line in lines[:2]] == ["purge failed", "purged"]
     assert lines[1]["crumbs"] == 2
