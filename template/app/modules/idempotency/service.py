@@ -18,7 +18,7 @@ from .errors import (
     ResponseNotKeptError,
 )
 from .models import OPERATION_LENGTH, IdempotencyKey
-from .sealing import KeptResponse, Seal
+from .sealing import KeptResponse, ResponseSeal
 from .settings import IdempotencySettings
 
 
@@ -48,7 +48,7 @@ class Idempotency:
     def __init__(self, settings: IdempotencySettings, keyring: Keyring) -> None:
         self.settings = settings
         self._keyring = keyring
-        self._seal = Seal(keyring.derive("idempotency"))
+        self._seal = ResponseSeal(keyring.derive("idempotency"))
 
     async def begin(self, database: Database, request: KeyedRequest) -> Outcome:
         """Claim the key in a transaction of its own, or find out why that cannot be."""

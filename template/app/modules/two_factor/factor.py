@@ -10,18 +10,15 @@ from time import time
 from uuid import UUID, uuid4
 
 import segno
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pyotp import TOTP
 
 from app.infrastructure.security.keys import Keyring
+from app.infrastructure.security.sealing import Seal
 from app.infrastructure.security.settings import SecretSettings
 from app.modules.auth.steps import Login
 
 from .settings import TwoFactorSettings
 
-# NIST SP 800-38D: what a random nonce has, and enough for 2^32 encryptions with a key.
-_NONCE_BYTES = 12
 # RFC 4226 section 4 recommends 160 bits; as many as SHA-1, which is all that most apps can do. Its
 # weakness, collisions, does not matter to a code.
 _SECRET_BYTES = 20
@@ -34,16 +31,14 @@ CHALLENGE_SECONDS = 300
 
 
 class Cipher:
-    """AES-256-GCM: what it encrypts can be neither read nor changed, nor put elsewhere."""
+    """Seals texts as texts."""
 
     def __init__(self, keys: list[bytes]) -> None:
-        """The first key encrypts; each of them decrypts."""
-        self._ciphers = [AESGCM(key) for key in keys]
+        self._seal = Seal(keys)
 
     def encrypt(self, text: str, context: bytes) -> str:
-        nonce = token_bytes(_NONCE_BYTES)
-        sealed = self._ciphers[0].encrypt(nonce, text.encode(), context)
-        return urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
+        sealed = self._seal.close(text.encode(), context)
+        return urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def decrypt(self, sealed: str, context: bytes) -> tuple[str, bool] | None:
         """The text, and whether the key in use has encrypted it; nothing if no key did."""
@@ -51,14 +46,8 @@ class Cipher:
             raw = urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
         except ValueError:
             return None
-        for number, cipher in enumerate(self._ciphers):
-            try:
-                text = cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], context)
-            # A text that is too short has no nonce.
-            except (InvalidTag, ValueError):
-                continue
-            return text.decode(), number == 0
-        return None
+        opened = self._seal.open(raw, context)
+        return opened and (opened.content.decode(), opened.is_current)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from app.modules.webhook.sending import Webhooks, webhooks_of
 from tests.infrastructure.http_client.servers import reply
 
 from .conftest import NOTICE, Shelf, log_of, queue_on, register, row_of
-from .receiver import Receiver, matching, verified
+from .receiver import Receiver, is_signed, verified
 
 pytestmark = pytest.mark.anyio
 
@@ -114,7 +114,7 @@ class TestSend:
         await tell()
 
         one, other = receiver.received
-        assert [matching(it, one) + matching(it, other) for it in secrets] == [1, 1]
+        assert [is_signed(it, one) + is_signed(it, other) for it in secrets] == [1, 1]
         assert one.headers["webhook-id"] == other.headers["webhook-id"]
         assert one.body == other.body
 

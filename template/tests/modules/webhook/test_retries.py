@@ -21,7 +21,7 @@ from tests.fixtures.auth import Witness
 from tests.infrastructure.http_client.servers import Behaviour, cut, drip, hang, mumble, reply
 
 from .conftest import Shelf, log_of, pending, queue_on, register
-from .receiver import Receiver, matching, verified
+from .receiver import Receiver, is_signed, verified
 
 pytestmark = pytest.mark.anyio
 
@@ -227,7 +227,7 @@ class TestDisabling:
         second = await register(user_client, receiver)
         await tell()
 
-        told = [it for it in receiver.received if matching(second["secret"], it)]
+        told = [it for it in receiver.received if is_signed(second["secret"], it)]
         assert len(receiver.received) == 3
         assert {verified(second["secret"], it)["data"]["name"] for it in told} == {
             "tea_ready",

@@ -16,7 +16,7 @@ from app.modules.webhook.signing import SecretBox, signed_headers
 from tests.fixtures.auth import Witness
 
 from .conftest import log_of, register, row_of
-from .receiver import Receiver, matching, verified
+from .receiver import Receiver, is_signed, verified
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +64,7 @@ class TestRotate:
         assert verified(new["secret"], received) == verified(old["secret"], received)
         first = received.headers["webhook-signature"].split(" ")[0]
         received.headers["webhook-signature"] = first
-        assert matching(new["secret"], received) == 1
+        assert is_signed(new["secret"], received)
         ends_at = datetime.fromisoformat(new["previous_secret_ends_at"])
         assert timedelta(minutes=59) < ends_at - datetime.now(UTC) <= timedelta(hours=1)
         assert (witness.names[-1], dict(witness.events[-1].details)) == (
@@ -84,7 +84,7 @@ class TestRotate:
         await tell()
 
         (received,) = receiver.received
-        assert matching(old["secret"], received) == 0
+        assert not is_signed(old["secret"], received)
         verified(new["secret"], received)
 
     async def test_drops_a_secret_that_somebody_has_seen_at_once(
@@ -96,7 +96,7 @@ class TestRotate:
         await tell()
 
         (received,) = receiver.received
-        assert matching(old["secret"], received) == 0
+        assert not is_signed(old["secret"], received)
         verified(new["secret"], received)
         stored = await row_of(session, WebhookEndpoint, old["id"])
         assert stored.previous_secret is None
@@ -112,8 +112,8 @@ class TestRotate:
         await tell()
 
         (received,) = receiver.received
-        counts = [matching(it["secret"], received) for it in (first, second, third)]
-        assert counts == [0, 1, 1]
+        counts = [is_signed(it["secret"], received) for it in (first, second, third)]
+        assert counts == [False, True, True]
 
     @pytest.mark.parametrize("seconds", [-1, 604_801, None])
     async def test_has_an_end_within_a_week(
@@ -156,7 +156,7 @@ class TestSecretBox:
         verified(endpoint["secret"], before)
         verified(endpoint["secret"], after)
         # The one before it is on its way out, and not worth the effort.
-        assert [matching(first["secret"], it) for it in (before, after)] == [1, 0]
+        assert [is_signed(first["secret"], it) for it in (before, after)] == [True, False]
 
     async def test_says_so_when_its_key_is_gone(
         self, user_client: AsyncClient, receiver: Receiver, tell: Tell, courier: Courier
