@@ -21,6 +21,9 @@ from filelock import FileLock
 from harness import ANSWERS_FILE, ROOT
 from harness.git import commit_all, git
 from harness.questionnaire import Questionnaire
+from harness.templates import compile_once
+
+compile_once()
 
 # Above every release, so that an update from one goes forward.
 VERSION = "v999.0.0"
