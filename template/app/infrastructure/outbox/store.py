@@ -39,11 +39,12 @@ async def store(session: AsyncSession, message: TaskMessage) -> None:
 async def claim(
     session: AsyncSession, now: datetime, *, until: datetime, limit: int
 ) -> Sequence[OutboxMessage]:
-    """Messages that nobody else sends until then, the oldest first."""
+    """Messages that nobody else sends until then, the oldest first of those not yet refused."""
     due = (
         select(OutboxMessage)
         .where(OutboxMessage.due_at <= now)
-        .order_by(OutboxMessage.stored_at, OutboxMessage.id)
+        # One that was refused comes last: it may be its own fault, and must not hold up the others.
+        .order_by(OutboxMessage.attempts, OutboxMessage.stored_at, OutboxMessage.id)
         .limit(limit)
         # On SQLite one transaction writes at a time anyway.
         .with_for_update(skip_locked=True)
