@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Iterable
 from typing import Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import Connection, DefaultClause
+from alembic.operations.ops import DropTableOp, MigrationScript
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, DefaultClause, inspect
 
 # Importing the features imports their models, yours included.
 import app.bootstrap.features  # noqa: F401
@@ -35,12 +38,32 @@ def render_item(kind: str, item: object, _: AutogenContext) -> str | Literal[Fal
     return False
 
 
+def drop_dependents_first(
+    migration: MigrationContext, _: object, scripts: Iterable[MigrationScript]
+) -> None:
+    """Put the tables that are dropped at the end, each before those that it refers to.
+
+    Alembic drops them in no order, and PostgreSQL drops no table that another one refers to.
+    """
+    inspector = inspect(migration.connection)
+    created = [name for name, _ in inspector.get_sorted_table_and_fkc_names()]
+    for script in scripts:
+        for upgrade, downgrade in zip(
+            script.upgrade_ops_list, script.downgrade_ops_list, strict=True
+        ):
+            drops = [change for change in upgrade.ops if isinstance(change, DropTableOp)]
+            drops.sort(key=lambda drop: created.index(drop.table_name), reverse=True)
+            upgrade.ops[:] = [*(change for change in upgrade.ops if change not in drops), *drops]
+            upgrade.reverse_into(downgrade)
+
+
 def run(connection: Connection | None = None, *, url: str | None = None) -> None:
     context.configure(
         connection=connection,
         url=url,
         target_metadata=Base.metadata,
         render_item=render_item,
+        process_revision_directives=drop_dependents_first,
         # SQLite changes a table by copying it.
         render_as_batch=True,
         literal_binds=url is not None,

@@ -1,12 +1,15 @@
 """The migrations and the models agree, on the database the tests run on."""
 
 import asyncio
+import re
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Column, Connection, ForeignKey, Integer, MetaData, Table, inspect
 
 from app.infrastructure.database.engine import open_engine
 from app.infrastructure.database.settings import DatabaseSettings
@@ -47,3 +50,33 @@ def test_the_models_are_what_the_migrations_build(run: Callable[[Step], list[str
     run(lambda config: command.upgrade(config, "head"))
 
     run(command.check)
+
+
+def test_tables_are_dropped_before_those_they_refer_to(
+    run: Callable[[Step], list[str]], tmp_path: Path
+) -> None:
+    names = [f"left_over_{letter}" for letter in "cfaedb"]
+
+    def create(config: Config) -> None:
+        metadata = MetaData()
+        Table(names[0], metadata, Column("id", Integer, primary_key=True))
+        for parent, name in pairwise(names):
+            refers = ForeignKey(f"{parent}.id")
+            Table(name, metadata, Column("id", Integer, refers, primary_key=True))
+        metadata.create_all(config.attributes["connection"])
+
+    def remove(config: Config) -> None:
+        config.set_main_option("version_locations", f"{tmp_path}:migrations/versions")
+        config.set_main_option("path_separator", ":")
+        command.revision(config, autogenerate=True, version_path=str(tmp_path))
+        command.upgrade(config, "head")
+
+    before = run(lambda config: command.upgrade(config, "head"))
+    assert set(run(create)) == {*before, *names}
+
+    assert run(remove) == before
+
+    [script] = tmp_path.glob("*.py")
+    upgrade, downgrade = script.read_text().split("def downgrade")
+    assert re.findall(r'drop_table\("(\w+)"', upgrade) == names[::-1]
+    assert re.findall(r'create_table\(\s*"(\w+)"', downgrade) == names
