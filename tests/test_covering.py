@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import cache
 from itertools import combinations, product
 
 import pytest
@@ -37,19 +38,23 @@ def behind(questions: Questionnaire, names: tuple[str, ...]) -> list[str]:
 
 def allowed_combinations(questions: Questionnaire, strength: int) -> Iterator[Combination]:
     """Every allowed combination: all values of what decides about it, one by one, past the validators."""
+
+    @cache
+    def refused(name: str, values: tuple[Value, ...]) -> bool:
+        return bool(questions.refusal(name, dict(zip(questions.decisive[name], values, strict=True))))
+
     for names in combinations(questions.switches, strength):
         involved = behind(questions, names)
+        validated = [(name, questions.decisive[name]) for name in involved if name in questions.decisive]
         found = set()
         for values in product(*(questions.switches[name] for name in involved)):
             switches = dict(zip(involved, values, strict=True))
             combination = frozenset((name, switches[name]) for name in names)
-            if combination not in found and not refused(questions, switches):
+            if combination not in found and not any(
+                refused(name, tuple(switches[other] for other in others)) for name, others in validated
+            ):
                 found.add(combination)
         yield from found
-
-
-def refused(questions: Questionnaire, switches: Mapping[str, Value]) -> bool:
-    return any(questions.refusal(name, switches) for name in switches if questions.questions[name].get("validator"))
 
 
 def test_rows_are_in_step_with_the_questions() -> None:

@@ -126,16 +126,23 @@ class Questionnaire:
         return {name: self.choices(name) for name in self.closed if name not in STARTING_POINTS | RIDING_ALONG}
 
     @cached_property
+    def decisive(self) -> Mapping[str, Sequence[str]]:
+        """For each switch that has a validator: the switches on which its verdict depends, in the order of asking."""
+        behind = {
+            name: self._switches_behind(self.questions[name]["validator"]) | {name}
+            for name in self.switches
+            if self.questions[name].get("validator")
+        }
+        return {name: [switch for switch in self.switches if switch in found] for name, found in behind.items()}
+
+    @cached_property
     def refusals(self) -> Sequence[Refusal]:
         """The combinations of switch values that the validators do not allow."""
         return list(self._find_refusals())
 
     def _find_refusals(self) -> Iterator[Refusal]:
-        for name in self.switches:
-            if not self.questions[name].get("validator"):
-                continue
-            involved = self._switches_behind(self.questions[name]["validator"]) | {name}
-            names = [switch for switch in self.switches if switch in involved]
+        for name in self.decisive:
+            names = self.decisive[name]
             for values in product(*(self.switches[switch] for switch in names)):
                 given = dict(zip(names, values, strict=True))
                 if message := self.refusal(name, given):
