@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
-from random import uniform
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -18,6 +17,8 @@ from app.infrastructure.database.affected import affected
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.purge import Purge
 from app.infrastructure.database.upsert import upsert
+from app.infrastructure.timing.limit import time_limit
+from app.infrastructure.timing.waiting import backoff_seconds
 
 from .dead_letters import keep
 from .errors import TaskRetryError, TaskTimeoutError
@@ -143,14 +144,8 @@ class TaskRunner:
         limit = task.soft_time_limit_seconds or self._settings.soft_time_limit_seconds
         async with self._database.transaction() as session:
             context = TaskContext(message, session, self._state, attempt)
-            try:
-                async with asyncio.timeout(limit) as clock:
-                    result = await task.function(context, payload)
-            except Exception:
-                # A statement that is cancelled says that the database cannot be reached.
-                if clock.expired():
-                    raise TaskTimeoutError from None
-                raise
+            async with time_limit(limit, TaskTimeoutError):
+                result = await task.function(context, payload)
             await self._finish(session, message, result)
 
     async def _finish(self, session: AsyncSession, message: TaskMessage, result: JsonValue) -> None:
@@ -189,7 +184,6 @@ class TaskRunner:
 
     def _wait_seconds(self, attempt: int) -> float:
         settings = self._settings
-        longest = settings.retry_wait_seconds * 2.0 ** (attempt - 1)
-        # Less at random, or all that failed together would come back together.
-        jitter = uniform(0.5, 1)  # noqa: S311 (not a secret)
-        return min(longest, settings.retry_max_wait_seconds) * jitter
+        return backoff_seconds(
+            attempt, first=settings.retry_wait_seconds, longest=settings.retry_max_wait_seconds
+        )

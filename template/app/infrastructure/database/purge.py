@@ -10,9 +10,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.extensions import Extensions
+from app.infrastructure.timing.regular import regularly
 
 from .database import Database
-from .regular import regularly
 
 logger = structlog.get_logger()
 

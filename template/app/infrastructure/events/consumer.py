@@ -12,9 +12,10 @@ from app.core.feature import State
 from app.infrastructure.heartbeat.heartbeat import Heartbeat
 from app.infrastructure.redis.clients import RedisClients
 from app.infrastructure.redis.outage import OutageGuard
+from app.infrastructure.timing.waiting import happens_within
 
 from .dead_letters import DeadLetters
-from .reader import Desk, Reader, pause
+from .reader import Desk, Reader
 from .receiver import Receiver
 from .running import HandlerRunner
 from .settings import EventsSettings
@@ -100,4 +101,4 @@ class Consumer:
     async def _beat(self) -> None:
         while not self._stop.is_set():
             self._heartbeat.touch()
-            await pause(self._stop, _BEAT_SECONDS)
+            await happens_within(self._stop, _BEAT_SECONDS)

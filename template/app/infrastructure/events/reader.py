@@ -12,6 +12,7 @@ from redis.backoff import EqualJitterBackoff
 
 from app.core.errors import UnavailableError
 from app.infrastructure.redis.outage import OutageGuard
+from app.infrastructure.timing.waiting import happens_within
 
 from .dead_letters import DeadLetters
 from .entry import Entry
@@ -27,13 +28,6 @@ _BACKOFF = EqualJitterBackoff(cap=5, base=0.1)
 # The server measures time in steps of its own.
 _CLOCKS_MS = 100
 _CRASHED = Failure("event.crashed", "Crash")
-
-
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Unless it is to stop."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +66,7 @@ class Reader:
                 failures = 0
                 continue
             failures += 1
-            await pause(self.desk.stop, _BACKOFF.compute(failures))
+            await happens_within(self.desk.stop, _BACKOFF.compute(failures))
         with suppress(RedisError):
             await self.subscription.leave()
 
@@ -140,7 +134,7 @@ class Reader:
         elif entry.attempt == settings.max_deliveries or all(it.is_final for it in failures):
             await self._bury(entry, failures)
         else:
-            wait_seconds = settings.retry_wait_seconds * 2 ** (entry.attempt - 1)
+            wait_seconds = settings.wait_seconds(entry.attempt)
             failed_at = monotonic()
             heappush(self._retries, (failed_at + wait_seconds, failed_at, entry.id))
 
@@ -159,7 +153,7 @@ class Reader:
                 log = logger.debug if tries else logger.warning
                 log("events wait", stream=self.subscription.stream, code=exc.code)
             tries += 1
-            await pause(self.desk.stop, _BACKOFF.compute(tries))
+            await happens_within(self.desk.stop, _BACKOFF.compute(tries))
             await renew()
             if self.desk.stop.is_set():
                 return None

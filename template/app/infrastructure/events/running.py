@@ -1,6 +1,5 @@
 """Running one handler: in a transaction, for a limited time, with its event in the logs."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.feature import State
 from app.infrastructure.database.database import Database
+from app.infrastructure.timing.limit import time_limit
 
 from .event import Envelope
 from .handlers import EventContext
@@ -69,13 +69,7 @@ class HandlerRunner:
         database: Database = self._state["database"]
         async with database.transaction() as session:
             context = EventContext(call.envelope, session, self._state, call.attempt)
-            try:
-                async with asyncio.timeout(self._timeout_seconds) as clock:
-                    await call.function(context, call.told)
-            except Exception:
-                # A statement that is cancelled says that the database cannot be reached.
-                if clock.expired():
-                    raise HandlerTimeoutError from None
-                raise
+            async with time_limit(self._timeout_seconds, HandlerTimeoutError):
+                await call.function(context, call.told)
             if finish is not None:
                 await finish(session)

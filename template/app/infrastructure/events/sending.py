@@ -54,7 +54,7 @@ class LocalSender(Sender):
             failures = await self._receiver.receive(body, attempt, _no_renewal)
             if attempt == self._settings.max_deliveries or all(it.is_final for it in failures):
                 break
-            await asyncio.sleep(self._settings.retry_wait_seconds * 2 ** (attempt - 1))
+            await asyncio.sleep(self._settings.wait_seconds(attempt))
         for failure in failures:
             logger.error(
                 "event given up",

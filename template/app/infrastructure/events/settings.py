@@ -55,5 +55,9 @@ class EventsSettings(SettingsGroup):
             raise ValueError("claim_seconds must be more than handler_timeout_seconds")
         return self
 
+    def wait_seconds(self, attempt: int) -> float:
+        """Before the one after this."""
+        return self.retry_wait_seconds * 2.0 ** (attempt - 1)
+
     def refusals(self) -> list[str]:
         return ["EVENTS_INLINE=true is for tests: unset it."] if self.inline else []

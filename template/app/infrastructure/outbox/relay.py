@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from random import uniform
 from time import monotonic
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from app.infrastructure.celery.queue import TaskQueue
 from app.infrastructure.celery.tasks import Dispatcher, TaskMessage
 from app.infrastructure.database.after_commit import after_commit
 from app.infrastructure.database.database import Database
+from app.infrastructure.timing.waiting import backoff_seconds, happens_within
 
 from .models import OutboxMessage
 from .settings import OutboxSettings
@@ -25,8 +25,6 @@ logger = structlog.get_logger()
 
 # A statement's worth: larger ones are hardly faster.
 _BATCH = 100
-# Beyond this any wait is the longest, and the power of two no float any more, in the end.
-_MOST_DOUBLINGS = 30
 # What a process that stops still spends on sending.
 _CLOSE_SECONDS = 5
 
@@ -86,9 +84,9 @@ class Relay:
 
     async def _pause(self) -> None:
         if self._failures:
-            await _wait(self._stopping, self._retry_at - monotonic())
+            await happens_within(self._stopping, self._retry_at - monotonic())
         elif not self._stopping.is_set():
-            await _wait(self._woken, self._settings.poll_interval_seconds)
+            await happens_within(self._woken, self._settings.poll_interval_seconds)
 
     async def _attempt(self) -> bool:
         """Send one batch; whether there may be more."""
@@ -153,10 +151,10 @@ class Relay:
             logger.info("outbox goes on", seconds=seconds)
 
     def _wait_seconds(self, failures: int) -> float:
-        longest = self._settings.retry_wait_seconds * 2.0 ** min(failures - 1, _MOST_DOUBLINGS)
-        # Less at random, or all processes would come back together.
-        jitter = uniform(0.5, 1)  # noqa: S311 (not a secret)
-        return min(longest, self._settings.retry_max_wait_seconds) * jitter
+        settings = self._settings
+        return backoff_seconds(
+            failures, first=settings.retry_wait_seconds, longest=settings.retry_max_wait_seconds
+        )
 
 
 class OutboxDispatcher(Dispatcher):
@@ -181,12 +179,6 @@ class OutboxDispatcher(Dispatcher):
 def relay_of(state: State) -> Relay:
     relay: Relay = state["outbox_relay"]
     return relay
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
 
 
 def _reason(error: Exception) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.infrastructure.database.after_commit import after_commit
 from app.infrastructure.database.database import Database
 from app.infrastructure.security.events import SecurityEvent, SecurityEventListener
+from app.infrastructure.timing.waiting import happens_within
 from app.modules.user.models import ACTIVE_USER, CurrentUser, User
 
 from .models import LoginSession
@@ -86,9 +87,7 @@ class LoginWatch:
 
     async def take(self) -> set[UUID | None]:
         """Those that are marked, as soon as there is one; none when the time has come for all."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._recheck_seconds):
-                await self._is_due.wait()
+        await happens_within(self._is_due, self._recheck_seconds)
         self._is_due.clear()
         marked, self._marked = self._marked, set()
         return marked

@@ -1,12 +1,12 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from random import uniform
 from typing import NamedTuple
 
 from app.infrastructure.redis.outage import RETRY_SECONDS, OutOfReachError
+from app.infrastructure.timing.waiting import happens_within
 from app.modules.user.authentication import Caller
 
 from .history import EVERYBODY, Entry, History
@@ -73,18 +73,14 @@ class Stream:
             try:
                 items = await self._read()
             except OutOfReachError:
-                await self._sleep(RETRY_SECONDS * uniform(1, 1.5))  # noqa: S311 (not a secret)
+                seconds = RETRY_SECONDS * uniform(1, 1.5)  # noqa: S311 (not a secret)
+                await happens_within(self._news, seconds)
                 continue
             for item in items:
                 if self._is_over:
                     return
                 yield item
             if not items and not self._is_over:
-                await self._sleep(None)
-
-    async def _sleep(self, seconds: float | None) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
                 await self._news.wait()
 
     async def _read(self) -> list[Item]:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 from app.infrastructure.celery.queue import TaskQueue
 from app.infrastructure.database.database import Database
-from app.infrastructure.database.regular import regularly
+from app.infrastructure.timing.regular import regularly
 
 from .delivery import Courier
 

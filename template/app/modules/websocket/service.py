@@ -1,7 +1,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -11,6 +10,7 @@ from pydantic import JsonValue, ValidationError
 
 from app.core.extensions import Extensions
 from app.infrastructure.database.database import Database
+from app.infrastructure.timing.waiting import happens_within
 from app.modules.auth.watch import Account, LoginWatch, Watched
 
 from .connection import LOGIN_OVER, SHUTDOWN, Connection
@@ -190,9 +190,7 @@ class Rooms(Watched):
             for connection in self.connections_of(user_id):
                 connection.end(SHUTDOWN)
         if self._count:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_GOODBYE_SECONDS):
-                    await self._is_empty.wait()
+            await happens_within(self._is_empty, _GOODBYE_SECONDS)
         await self.fanout.aclose()
 
     async def _may_join(self, connection: Connection, room: str) -> bool:

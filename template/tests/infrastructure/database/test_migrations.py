@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Column, Connection, ForeignKey, Integer, MetaData, Table, inspect
+from sqlalchemy import Connection, inspect, text
 
 from app.infrastructure.database.engine import open_engine
 from app.infrastructure.database.settings import DatabaseSettings
@@ -58,12 +58,11 @@ def test_tables_are_dropped_before_those_they_refer_to(
     names = [f"left_over_{letter}" for letter in "cfaedb"]
 
     def create(config: Config) -> None:
-        metadata = MetaData()
-        Table(names[0], metadata, Column("id", Integer, primary_key=True))
+        connection: Connection = config.attributes["connection"]
+        connection.execute(text(f"CREATE TABLE {names[0]} (id INTEGER PRIMARY KEY)"))
         for parent, name in pairwise(names):
-            refers = ForeignKey(f"{parent}.id")
-            Table(name, metadata, Column("id", Integer, refers, primary_key=True))
-        metadata.create_all(config.attributes["connection"])
+            column = f"id INTEGER PRIMARY KEY REFERENCES {parent}"
+            connection.execute(text(f"CREATE TABLE {name} ({column})"))
 
     def remove(config: Config) -> None:
         config.set_main_option("version_locations", f"{tmp_path}:migrations/versions")

@@ -3,9 +3,9 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from app.infrastructure.database import regular
 from app.infrastructure.database.errors import DatabaseUnreachableError
-from app.infrastructure.database.regular import regularly
+from app.infrastructure.timing import regular
+from app.infrastructure.timing.regular import regularly
 
 pytestmark = pytest.mark.anyio
 

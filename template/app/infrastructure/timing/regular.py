@@ -1,8 +1,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
+
+from .waiting import happens_within
 
 logger = structlog.get_logger()
 
@@ -23,10 +25,7 @@ async def regularly(
 
     async def run() -> None:
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_seconds()):
-                    await is_over.wait()
-            if is_over.is_set():
+            if await happens_within(is_over, pause_seconds()):
                 return
             try:
                 await job()

@@ -1,0 +1,19 @@
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+
+@asynccontextmanager
+async def time_limit(seconds: float, error: type[Exception]) -> AsyncGenerator[None]:
+    """Cancel the block when it has taken this long, and raise `error`.
+
+    For work with the database: a statement that is cancelled says that the database cannot be
+    reached, which `asyncio.timeout` would let pass for the reason.
+    """
+    try:
+        async with asyncio.timeout(seconds) as clock:
+            yield
+    except Exception:
+        if clock.expired():
+            raise error from None
+        raise
