@@ -1,6 +1,8 @@
 import ssl
 from collections.abc import Mapping
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
 from typing import cast
 
 from httpx2 import (
@@ -106,11 +108,12 @@ class HttpClients:
         )
 
 
-def tls_context(settings: HttpClientSettings) -> ssl.SSLContext:
+@cache
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """One for all connections: reading the machine's authorities takes 20 ms and some MB."""
     context = create_ssl_context(trust_env=False)
-    if settings.ca_file is not None:
-        context.load_verify_locations(cafile=settings.ca_file)
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
     return context
 
 

@@ -13,7 +13,9 @@ def feature(settings: HttpClientSettings, *, title: str) -> Feature:
 
     @asynccontextmanager
     async def lifespan(_: State) -> AsyncGenerator[State]:
-        clients = HttpClients(settings, user_agent=user_agent(title), tls=tls_context(settings))
+        clients = HttpClients(
+            settings, user_agent=user_agent(title), tls=tls_context(settings.ca_file)
+        )
         try:
             yield {"http_clients": clients}
         finally:

@@ -1,9 +1,11 @@
 import asyncio
 import json
+import ssl
+from functools import cache
 from typing import Any, NamedTuple
 
 import structlog
-from httpx2 import AsyncClient, HTTPError, InvalidURL, Limits, Timeout
+from httpx2 import AsyncClient, HTTPError, InvalidURL, Limits, Timeout, create_ssl_context
 
 from .errors import ProviderUnavailableError
 
@@ -13,6 +15,12 @@ logger = structlog.get_logger()
 _LARGEST_BYTES = 256 * 1024
 # Logins are seldom and short: more connections to providers would wait for them anyway.
 _CONNECTIONS = 20
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """One for the process: reading the machine's authorities takes 20 ms and some MB."""
+    return create_ssl_context()
 
 
 class Answer(NamedTuple):
@@ -30,6 +38,7 @@ class Asking:
     def __init__(self, *, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
         self._client = AsyncClient(
+            verify=_tls_context(),
             timeout=Timeout(timeout_seconds),
             follow_redirects=False,
             limits=Limits(max_connections=_CONNECTIONS),

@@ -247,7 +247,7 @@ class TestTls:
         issuer.cert_pem.write_to_path(tmp_path / "authority.pem")
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         issuer.issue_cert("shop.example").configure_cert(context)
-        tls = tls_context(HttpClientSettings(ca_file=tmp_path / "authority.pem"))
+        tls = tls_context(tmp_path / "authority.pem")
         asked: list[str | None] = []
         context.sni_callback = lambda _, name, __: asked.append(name)
 
