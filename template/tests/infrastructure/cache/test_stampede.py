@@ -87,6 +87,8 @@ class TestSeveralProcesses:
 
         assert value.degrees == 30
         task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
     async def test_take_over_when_the_one_who_computes_fails(
         self, shared: Cache, neighbour: Cache
