@@ -1,6 +1,17 @@
-from typing import NoReturn
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
 
 import typer
+
+from .feature import CommandRunner, State
+
+Result = TypeVar("Result")
+
+
+def run_job(context: typer.Context, job: Callable[[State], Awaitable[Result]]) -> Result:
+    """What a management command does with the features open, as in a request."""
+    runner: CommandRunner = context.obj
+    return runner.run(job)
 
 
 def fail(message: str) -> NoReturn:

@@ -66,7 +66,7 @@ class Feature:
     """Headers of answers that browser applications on other origins may read."""
     readiness: tuple[ReadinessCheck, ...] = ()
     commands: Mapping[str, typer.Typer] = field(default_factory=dict)
-    """Groups of management commands by name; a command finds a `CommandRunner` in `ctx.obj`."""
+    """Groups of management commands by name; a command does its work with `run_job`."""
     server_options: Mapping[str, Any] = field(default_factory=dict)
     """What the server is told when `serve` starts it; arguments of `uvicorn.run`."""
 

@@ -1,11 +1,11 @@
 """`python -m app.cli cache ...`."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from app.core.commands import fail
-from app.core.feature import CommandRunner, State
+from app.core.commands import fail, run_job
+from app.core.feature import State
 from app.infrastructure.redis.outage import OutOfReachError
 
 from .dependencies import cache_of
@@ -42,7 +42,7 @@ def build_commands(*, is_shared: bool) -> typer.Typer:
                 await cache.clear()
 
         try:
-            cast("CommandRunner", context.obj).run(job)
+            run_job(context, job)
         except OutOfReachError:
             fail("The cache does not answer. Is Redis running, and is its URL right?")
 

@@ -1,12 +1,12 @@
 """`python -m app.cli celery ...`."""
 
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from app.core.commands import fail
-from app.core.feature import CommandRunner, State
+from app.core.commands import fail, run_job
+from app.core.feature import State
 from app.infrastructure.database.database import Database
 
 from .dead_letters import drop as drop_letter
@@ -38,7 +38,7 @@ def build_commands(settings: CelerySettings) -> typer.Typer:
     @letters.command(name="list")
     def list_letters(context: typer.Context) -> None:
         """Show them, the oldest first."""
-        for letter in _runner(context).run(_listed):
+        for letter in run_job(context, _listed):
             typer.echo(_line(letter))
 
     @letters.command()
@@ -52,10 +52,6 @@ def build_commands(settings: CelerySettings) -> typer.Typer:
         _each(context, ids, everything=everything, is_requeued=False)
 
     return commands
-
-
-def _runner(context: typer.Context) -> CommandRunner:
-    return cast("CommandRunner", context.obj)
 
 
 def _require_life(settings: CelerySettings, name: str) -> None:
@@ -88,7 +84,7 @@ def _each(
             await _remove(state, letters[letter_id], is_requeued=is_requeued)
         return chosen
 
-    found = _runner(context).run(run)
+    found = run_job(context, run)
     typer.echo(f"{len(found)} {'requeued' if is_requeued else 'dropped'}.")
     if missing := set(ids or ()) - found:
         fail(f"Not found: {', '.join(map(str, sorted(missing)))}")

@@ -2,13 +2,12 @@
 
 import asyncio
 import os
-from typing import cast
 
 import typer
 from sqlalchemy import text
 
-from app.core.commands import fail
-from app.core.feature import CommandRunner, State
+from app.core.commands import fail, run_job
+from app.core.feature import State
 
 from .database import Database
 from .purge import purge as delete_expired
@@ -47,7 +46,7 @@ def build_commands(settings: DatabaseSettings) -> typer.Typer:
         async def run(state: State) -> dict[str, int]:
             return await delete_expired(state["database"], state["extensions"])
 
-        counts = cast("CommandRunner", context.obj).run(run)
+        counts = run_job(context, run)
         for name, count in counts.items():
             typer.echo(f"{name}: {count}")
         if not counts:

@@ -1,11 +1,9 @@
 """`python -m app.cli email ...`."""
 
-from typing import cast
-
 import typer
 
-from app.core.commands import fail
-from app.core.feature import CommandRunner, State
+from app.core.commands import fail, run_job
+from app.core.feature import State
 
 from .errors import MailNotSentError
 from .settings import EmailSettings
@@ -25,7 +23,7 @@ def build_commands(settings: EmailSettings) -> typer.Typer:
         if settings.smtp_host is None:
             fail("Nothing was sent: EMAIL_SMTP_HOST is not set.")
         try:
-            cast("CommandRunner", context.obj).run(lambda state: _send(state, address))
+            run_job(context, lambda state: _send(state, address))
         except MailNotSentError as exc:
             said = f"\nIt said: {exc.reply}" if exc.reply else ""
             fail(f"{exc.detail}{said}")

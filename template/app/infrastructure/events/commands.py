@@ -1,20 +1,19 @@
 """`python -m app.cli events ...`."""
 
-import asyncio
-import signal
 from collections.abc import Awaitable, Callable
-from typing import Annotated, cast
+from typing import Annotated
 
 import structlog
 import typer
 from redis import RedisError
 from redis.asyncio import Redis
 
-from app.core.commands import fail
-from app.core.feature import CommandRunner, State
+from app.core.commands import fail, run_job
+from app.core.feature import State
 from app.infrastructure.heartbeat.heartbeat import Heartbeat
 from app.infrastructure.redis.clients import redis_clients_of
 from app.infrastructure.redis.settings import RedisSettings
+from app.infrastructure.timing.waiting import when_told_to_stop
 
 from .consumer import HEARTBEAT, Consumer, Keys, dead_letters_of
 from .dead_letters import DeadLetter
@@ -38,9 +37,7 @@ def build_commands(settings: EventsSettings, redis: RedisSettings) -> typer.Type
             # Less than the client waits for any answer.
             block_seconds = redis.timeout_seconds / 2
             consumer = Consumer(state, server, keys, settings, block_seconds=block_seconds)
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, consumer.stop)
+            when_told_to_stop(consumer.stop)
             logger.info("consumer started", sources=consumer.streams)
             await consumer.run()
             logger.info("consumer stopped")
@@ -98,7 +95,7 @@ def _with_server(
             # Not its text, which may hold the address.
             fail(f"Redis is out of reach ({type(exc).__name__}).")
 
-    cast("CommandRunner", context.obj).run(with_server)
+    run_job(context, with_server)
 
 
 def _line(letter: DeadLetter) -> str:

@@ -1,15 +1,15 @@
 """`python -m app.cli outbox ...`."""
 
 import asyncio
-import signal
 from datetime import UTC, datetime
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from app.core.commands import fail
-from app.core.feature import CommandRunner, State
+from app.core.commands import fail, run_job
+from app.core.feature import State
+from app.infrastructure.timing.waiting import when_told_to_stop
 
 from .models import OutboxMessage
 from .relay import relay_of
@@ -26,7 +26,7 @@ def build_commands(settings: OutboxSettings) -> typer.Typer:
     @commands.command()
     def status(context: typer.Context) -> None:
         """Tell how many wait and how long; fail if it is too long."""
-        found, rows = _runner(context).run(_status)
+        found, rows = run_job(context, _status)
         seconds = 0.0 if found.oldest is None else found.oldest.total_seconds()
         typer.echo(f"{found.waiting} waiting, the oldest for {seconds:.0f} s.")
         for row in rows:
@@ -37,7 +37,7 @@ def build_commands(settings: OutboxSettings) -> typer.Typer:
     @commands.command()
     def relay(context: typer.Context) -> None:
         """Send what waits, until stopped. A process that serves does so itself."""
-        _runner(context).run(_relay)
+        run_job(context, _relay)
 
     @commands.command()
     def drop(
@@ -49,16 +49,12 @@ def build_commands(settings: OutboxSettings) -> typer.Typer:
             async with state["database"].transaction() as session:
                 return await remove(session, set(ids))
 
-        count = _runner(context).run(run)
+        count = run_job(context, run)
         typer.echo(f"{count} dropped.")
         if count < len(set(ids)):
             fail("The others are not there.")
 
     return commands
-
-
-def _runner(context: typer.Context) -> CommandRunner:
-    return cast("CommandRunner", context.obj)
 
 
 async def _status(state: State) -> tuple[Backlog, list[OutboxMessage]]:
@@ -75,8 +71,6 @@ def _line(row: OutboxMessage) -> str:
 
 async def _relay(state: State) -> None:
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+    when_told_to_stop(stopped.set)
     async with relay_of(state).running():
         await stopped.wait()

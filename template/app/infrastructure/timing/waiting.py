@@ -1,6 +1,8 @@
 """Waiting for something, or before another attempt."""
 
 import asyncio
+import signal
+from collections.abc import Callable
 from contextlib import suppress
 from random import uniform
 
@@ -14,6 +16,13 @@ async def happens_within(event: asyncio.Event, seconds: float | None) -> bool:
         async with asyncio.timeout(seconds):
             await event.wait()
     return event.is_set()
+
+
+def when_told_to_stop(stop: Callable[[], None]) -> None:
+    """Call it on SIGTERM, which is how platforms end a process, and on Ctrl-C."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
 
 
 def backoff_seconds(failures: int, *, first: float, longest: float) -> float:

@@ -1,12 +1,13 @@
 """`python -m app.cli audit ...`."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from app.core.feature import CommandRunner, State
+from app.core.commands import run_job
+from app.core.feature import State
 
 from .crud import AuditCRUD
 from .schemas import AuditEventRead, Moment
@@ -39,7 +40,7 @@ def prune(
             )
         return count
 
-    typer.echo(f"{cast('CommandRunner', context.obj).run(run)} event(s) deleted.")
+    typer.echo(f"{run_job(context, run)} event(s) deleted.")
 
 
 @commands.command()
@@ -63,4 +64,4 @@ def export(
                 for row in rows:
                     typer.echo(AuditEventRead.model_validate(row).model_dump_json())
 
-    cast("CommandRunner", context.obj).run(run)
+    run_job(context, run)

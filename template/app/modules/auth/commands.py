@@ -1,10 +1,11 @@
 """`python -m app.cli auth ...`."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from app.core.feature import CommandRunner, State
+from app.core.commands import run_job
+from app.core.feature import State
 from app.modules.throttle.service import forget_attempts
 from app.modules.user.commands import Identifier, account_named
 from app.modules.user.password_check import password_limit
@@ -29,7 +30,7 @@ def unlock(context: typer.Context, identifier: Identifier) -> None:
                 await state["events"].record(session, "account_unlocked", user.id)
             return f"{user.username} can log in." if was_locked else f"{user.username} had no lock."
 
-    typer.echo(cast("CommandRunner", context.obj).run(run))
+    typer.echo(run_job(context, run))
 
 
 @commands.command()
@@ -54,4 +55,4 @@ def end_sessions(
             await sessions.revoke_all(user.id)
             return f"{user.username} is logged out everywhere."
 
-    typer.echo(cast("CommandRunner", context.obj).run(run))
+    typer.echo(run_job(context, run))

@@ -1,11 +1,11 @@
 """`python -m app.cli book ...`."""
 
 from functools import partial
-from typing import cast
 
 import typer
 
-from app.core.feature import CommandRunner, State
+from app.core.commands import run_job
+from app.core.feature import State
 from app.modules.user.commands import Identifier, account_named
 
 from .crud import BookCRUD
@@ -46,5 +46,5 @@ def seed(context: typer.Context, owner: Identifier) -> None:
             added += 1
         return added
 
-    added = cast("CommandRunner", context.obj).run(run)
+    added = run_job(context, run)
     typer.echo(f"{added} book(s) added.")

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from app.core.feature import CommandRunner, State
+from app.core.commands import run_job
+from app.core.feature import State
 from app.infrastructure.storage.storage import Storage, StoredObject
 
 from .crud import FileCRUD
@@ -48,7 +49,7 @@ def orphans(
             await storage.delete(item.key for item in found)
         return found
 
-    found = cast("CommandRunner", context.obj).run(run)
+    found = run_job(context, run)
     for item in found:
         typer.echo(f"{item.key}  {item.size}")
     typer.echo(f"{len(found)} object(s) without a file{', deleted' if delete else ''}.")

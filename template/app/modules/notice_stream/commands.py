@@ -1,11 +1,9 @@
 """`python -m app.cli notices ...`."""
 
-from typing import cast
-
 import typer
 
-from app.core.commands import fail
-from app.core.feature import CommandRunner, State
+from app.core.commands import fail, run_job
+from app.core.feature import State
 
 from .history import MemoryHistory
 from .schemas import Announcement
@@ -29,5 +27,5 @@ def announce(context: typer.Context, text: str) -> None:
             fail("Set REDIS_URL: no other process hears this one.")
         await streams.broadcast(Announcement(text=text))
 
-    cast("CommandRunner", context.obj).run(run)
+    run_job(context, run)
     typer.echo("Announced.")

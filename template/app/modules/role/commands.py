@@ -1,11 +1,11 @@
 """`python -m app.cli role ...`."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from app.core.commands import fail
-from app.core.feature import CommandRunner, State
+from app.core.commands import fail, run_job
+from app.core.feature import State
 from app.modules.user.commands import Identifier, account_named
 from app.modules.user.service import lock_user
 
@@ -40,7 +40,7 @@ def seed(
             for role in default_roles(state["extensions"])
         ]
 
-    lines = cast("CommandRunner", context.obj).run(run)
+    lines = run_job(context, run)
     typer.echo("\n".join(lines))
 
 
@@ -95,7 +95,7 @@ def _change(context: typer.Context, identifier: str, name: str, *, is_given: boo
             verb = "has" if is_given else "does not have"
             return f"{user.username} {verb} the role {role.name}."
 
-    typer.echo(cast("CommandRunner", context.obj).run(run))
+    typer.echo(run_job(context, run))
 
 
 @commands.command(name="list")
@@ -107,5 +107,5 @@ def list_roles(context: typer.Context) -> None:
             rows = await RoleCRUD(session).by_role()
         return [f"{row['rank']:>3}  {row['name']}  {row['users']} user(s)" for row in rows]
 
-    lines = cast("CommandRunner", context.obj).run(run)
+    lines = run_job(context, run)
     typer.echo("\n".join(lines or ["There are no roles yet."]))

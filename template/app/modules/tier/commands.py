@@ -5,12 +5,12 @@ A running service sees what they change once its processes ask the database agai
 """
 
 from collections.abc import Sequence
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from app.core.commands import fail
-from app.core.feature import CommandRunner, State
+from app.core.commands import fail, run_job
+from app.core.feature import State
 from app.modules.user.commands import Identifier, account_named
 from app.modules.user.service import lock_user
 
@@ -33,7 +33,7 @@ def seed(context: typer.Context) -> None:
     async def run(state: State) -> list[str]:
         return [await _seed(state, tier, limits) for tier, limits in default_tiers()]
 
-    typer.echo("\n".join(cast("CommandRunner", context.obj).run(run)))
+    typer.echo("\n".join(run_job(context, run)))
 
 
 async def _seed(state: State, data: TierCreate, limits: Sequence[RateLimitCreate]) -> str:
@@ -76,7 +76,7 @@ def _change(context: typer.Context, identifier: str, name: str | None) -> None:
             has = f"has the tier {tier.name}" if tier else "has no tier of its own"
             return f"{user.username} {has}."
 
-    typer.echo(cast("CommandRunner", context.obj).run(run))
+    typer.echo(run_job(context, run))
 
 
 @commands.command(name="list")
@@ -91,5 +91,5 @@ def list_tiers(context: typer.Context) -> None:
                 for name, users in await TierCRUD(session).with_users()
             ]
 
-    runner = cast("CommandRunner", context.obj)
-    typer.echo("\n".join(runner.run(run) or ["There are no tiers yet."]))
+    lines = run_job(context, run)
+    typer.echo("\n".join(lines or ["There are no tiers yet."]))

@@ -1,11 +1,9 @@
 """`python -m app.cli two-factor ...`."""
 
-from typing import cast
-
 import typer
 
-from app.core.commands import fail
-from app.core.feature import CommandRunner, State
+from app.core.commands import fail, run_job
+from app.core.feature import State
 from app.modules.auth.sessions import LoginSessions
 from app.modules.user.commands import Identifier, account_named
 
@@ -28,7 +26,7 @@ def reset(context: typer.Context, identifier: Identifier) -> None:
                 return f"{user.username} logs in without a second factor now."
             return f"{user.username} had no second factor."
 
-    typer.echo(cast("CommandRunner", context.obj).run(run))
+    typer.echo(run_job(context, run))
 
 
 @commands.command(name="encrypt-anew")
@@ -39,7 +37,7 @@ def encrypt(context: typer.Context) -> None:
         async with state["database"].transaction() as session:
             return await encrypt_anew(session, state["two_factor"])
 
-    changed, unreadable = cast("CommandRunner", context.obj).run(run)
+    changed, unreadable = run_job(context, run)
     typer.echo(f"{changed} secret(s) encrypted anew.")
     if unreadable:
         fail(

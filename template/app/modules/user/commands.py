@@ -1,13 +1,13 @@
 """`python -m app.cli user ...`."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 from pydantic import SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.commands import fail
-from app.core.feature import CommandRunner, State
+from app.core.commands import fail, run_job
+from app.core.feature import State
 from app.modules.throttle.service import Throttle
 
 from .crud import UserCRUD
@@ -74,7 +74,7 @@ def create_superuser(
             await events.record(session, "superuser_made", user.id)
             return f"{data.username} is registered as a superuser."
 
-    typer.echo(cast("CommandRunner", context.obj).run(create))
+    typer.echo(run_job(context, create))
 
 
 def _service(state: State, users: UserCRUD) -> UserService:
