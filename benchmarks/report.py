@@ -30,6 +30,14 @@ class Row:
         return "met" if self.ratio <= self.target else "missed"
 
 
+def beyond(rounds: Sequence[Mapping[str, float]], around: str) -> list[dict[str, float]]:
+    """What each takes more than `around` does."""
+    return [
+        {f"{name}, alone": took - measured[around] for name, took in measured.items() if name != around}
+        for measured in rounds
+    ]
+
+
 def row(rounds: Sequence[Mapping[str, float]], name: str, to: str, target: float | None = None) -> Row:
     """The median of the ratios within each round, so that what slows a whole round down cancels out."""
     ratios = [measured[name] / measured[to] for measured in rounds]

@@ -42,9 +42,10 @@ class Database:
         try:
             yield session
         finally:
-            # `async with` would close it in a task of its own, to guard a pending rollback; there
-            # is none here.
-            await session.close()
+            # Not where nothing was read, which is what a cache is for. `async with` would close it in
+            # a task of its own, to guard a pending rollback; there is none here.
+            if session.in_transaction():
+                await session.close()
 
     async def aclose(self) -> None:
         await self.write_engine.dispose()
