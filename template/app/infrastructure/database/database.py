@@ -42,8 +42,8 @@ class Database:
         try:
             yield session
         finally:
-            # Not where nothing was read, which is what a cache is for. `async with` would close it in
-            # a task of its own, to guard a pending rollback; there is none here.
+            # Not where nothing was read, as with a cache. `async with` would close it in a task of
+            # its own, to guard a pending rollback; there is none here.
             if session.in_transaction():
                 await session.close()
 

@@ -15,13 +15,27 @@ ADDRESS_LENGTH = 45
 
 @dataclass(slots=True)
 class Origin:
-    """`address` is the client's, or that of the last proxy that is not trusted with naming it."""
+    """Reads the request where somebody asks, which is seldom."""
 
-    address: str | None = None
-    user_agent: str | None = None
-    request_id: str | None = None
+    scope: Scope | None = None
     actor_id: UUID | None = None
     """Who is calling, once that is known."""
+
+    @property
+    def address(self) -> str | None:
+        """The client's, or that of the last proxy that is not trusted with naming it."""
+        client = None if self.scope is None else self.scope.get("client")
+        # A trusted proxy passes on what it was told, which need not be an address.
+        return printable(client[0], ADDRESS_LENGTH) if client else None
+
+    @property
+    def user_agent(self) -> str | None:
+        agent = None if self.scope is None else header(self.scope, b"user-agent")
+        return printable(agent.decode("latin-1"), USER_AGENT_LENGTH) if agent else None
+
+    @property
+    def request_id(self) -> str | None:
+        return None if self.scope is None else self.scope["state"].get("request_id")
 
 
 _origin: ContextVar[Origin | None] = ContextVar("origin", default=None)
@@ -45,15 +59,7 @@ class OriginMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        client, agent = scope.get("client"), header(scope, b"user-agent")
-        token = _origin.set(
-            Origin(
-                # A trusted proxy passes on what it was told, which need not be an address.
-                address=printable(client[0], ADDRESS_LENGTH) if client else None,
-                user_agent=printable(agent.decode("latin-1"), USER_AGENT_LENGTH) if agent else None,
-                request_id=scope["state"].get("request_id"),
-            )
-        )
+        token = _origin.set(Origin(scope))
         try:
             await self.app(scope, receive, send)
         finally:
