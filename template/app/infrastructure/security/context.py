@@ -1,7 +1,7 @@
 """From where the current request comes, for whoever records it."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,7 +17,8 @@ ADDRESS_LENGTH = 45
 class Origin:
     """Reads the request where somebody asks, which is seldom."""
 
-    scope: Scope | None = None
+    # Not for any log: it has the credentials.
+    scope: Scope | None = field(default=None, repr=False)
     actor_id: UUID | None = None
     """Who is calling, once that is known."""
 

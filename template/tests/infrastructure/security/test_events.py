@@ -66,6 +66,11 @@ class TestOrigin:
         assert len(origin.user_agent) == 255
         assert origin.address is None
 
+    async def test_does_not_show_what_the_request_is_made_of(self) -> None:
+        origin = await in_request(client=None, headers=[(b"authorization", b"Bearer abc")])
+
+        assert "Bearer" not in repr(origin)
+
     async def test_is_empty_outside_of_requests(self) -> None:
         await in_request(client=("192.0.2.1", 1234))
 
