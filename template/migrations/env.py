@@ -45,13 +45,15 @@ def drop_dependents_first(
 
     Alembic drops them in no order, and PostgreSQL drops no table that another one refers to.
     """
-    inspector = inspect(migration.connection)
-    created = [name for name, _ in inspector.get_sorted_table_and_fkc_names()]
     for script in scripts:
         for upgrade, downgrade in zip(
             script.upgrade_ops_list, script.downgrade_ops_list, strict=True
         ):
             drops = [change for change in upgrade.ops if isinstance(change, DropTableOp)]
+            if not drops:
+                continue
+            tables = inspect(migration.connection).get_sorted_table_and_fkc_names()
+            created = [name for name, _ in tables]
             drops.sort(key=lambda drop: created.index(drop.table_name), reverse=True)
             upgrade.ops[:] = [*(change for change in upgrade.ops if change not in drops), *drops]
             upgrade.reverse_into(downgrade)
