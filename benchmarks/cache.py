@@ -51,15 +51,10 @@ async def miss(session: ReadSessionDep, cache: CacheDep, owner: Owner) -> Respon
 
 
 @router.get("/constant", response_model=Page[BookRead])
-async def constant(session: ReadSessionDep, cache: CacheDep, owner: Owner) -> Response:
-    body = await _answer(session, owner)
-    return Response(body, media_type="application/json")
-
-
-async def _answer(session: AsyncSession, owner: UUID) -> bytes:
+async def constant(session: ReadSessionDep, _: CacheDep, owner: Owner) -> Response:
     if owner not in _answers:
         _answers[owner] = PAGE.of(await BookService(BookCRUD(session), owner).page(_QUERY))
-    return _answers[owner]
+    return Response(_answers[owner], media_type="application/json")
 
 
 async def _cached(session: AsyncSession, cache: Cache, owner: UUID, key: Key[bytes]) -> Response:

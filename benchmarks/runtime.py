@@ -15,6 +15,7 @@ UNLIMITED = "the same answer without a limit"
 CONSTANT = "the same answer, always the same"
 HIT = "page of 20, in the cache"
 MISS = "page of 20, not in the cache"
+UNCACHED = "page of 20, without a cache"
 
 
 def measure(folder: Path, variables: Mapping[str, str], effort: load.Effort) -> list[report.Row]:
@@ -40,7 +41,7 @@ def measure(folder: Path, variables: Mapping[str, str], effort: load.Effort) -> 
         *(report.row(limits, name, UNLIMITED) for name in limits[0] if name != UNLIMITED),
         report.row(shelf, HIT, CONSTANT),
         report.row(shelf, HIT, MISS),
-        report.row(shelf, "page of 20, without a cache", MISS),
+        report.row(shelf, UNCACHED, MISS),
         # Getting the page, without the request around it: three times cheaper, or a cache is not worth its trouble.
         report.row(report.beyond(shelf, CONSTANT), f"{HIT}, alone", f"{MISS}, alone", 0.33),
     ]
@@ -60,7 +61,7 @@ def identities(reading: servers.Server, remembering: servers.Server, logins: Map
 
 def pages(server: servers.Server, owner: str) -> list[load.Target]:
     path = "/api/v1/shelf"
-    names = {"constant": CONSTANT, "hit": HIT, "miss": MISS, "query": "page of 20, without a cache"}
+    names = {"constant": CONSTANT, "hit": HIT, "miss": MISS, "query": UNCACHED}
     return [load.Target(name, server.port, f"{path}/{kind}?owner={owner}", server.pid) for kind, name in names.items()]
 
 

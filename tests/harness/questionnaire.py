@@ -141,8 +141,7 @@ class Questionnaire:
         return list(self._find_refusals())
 
     def _find_refusals(self) -> Iterator[Refusal]:
-        for name in self.decisive:
-            names = self.decisive[name]
+        for name, names in self.decisive.items():
             for values in product(*(self.switches[switch] for switch in names)):
                 given = dict(zip(names, values, strict=True))
                 if message := self.refusal(name, given):
