@@ -1,3 +1,4 @@
+import sqlite3
 from typing import Any, Literal
 
 from sqlalchemy import URL, event
@@ -58,7 +59,7 @@ def _prepare_sqlite(engine: AsyncEngine, *, begins: bool) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(cursor)
         cursor.close()
 
     if begins:
@@ -67,3 +68,16 @@ def _prepare_sqlite(engine: AsyncEngine, *, begins: bool) -> None:
         def on_begin(connection: Any) -> None:  # noqa: ANN401
             # At once: a transaction that reads first and writes later fails instead of waiting.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _write_ahead(cursor: Any) -> None:  # noqa: ANN401
+    """Let others read while one writes, which the file remembers.
+
+    Of the connections that open a new file at once one changes it; SQLite refuses the others
+    without waiting.
+    """
+    try:
+        cursor.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
