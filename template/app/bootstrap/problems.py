@@ -6,7 +6,11 @@ from typing import Any, cast
 
 import structlog
 from fastapi import FastAPI, Request, WebSocket
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import (
+    RequestValidationError,
+    ResponseValidationError,
+    ValidationException,
+)
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
@@ -67,16 +71,18 @@ def _domain_error(request: Request, exc: DomainError) -> Response:
 
 
 def _invalid_request(request: Request, exc: RequestValidationError) -> Response:
-    # `input` and `ctx` are left out: for a missing field the input is the whole body, passwords
-    # included.
-    errors = [{key: error[key] for key in ("loc", "msg", "type")} for error in exc.errors()]
     return _problem(
         request,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         type=type_of("request.invalid"),
         title="The request is not valid",
-        errors=errors,
+        errors=_without_input(exc),
     )
+
+
+def _without_input(exc: ValidationException) -> list[dict[str, Any]]:
+    # Nor `ctx`: for a missing field the input is the whole body, passwords included.
+    return [{key: error[key] for key in ("loc", "msg", "type")} for error in exc.errors()]
 
 
 def _response(request: Request, exc: Exception) -> Response:
@@ -88,6 +94,9 @@ def _response(request: Request, exc: Exception) -> Response:
         if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             return _problem(request, exc.status_code, headers={"Allow": _allowed(request)})
         return _problem(request, exc.status_code, headers=exc.headers, detail=exc.detail)
+    if isinstance(exc, ResponseValidationError):
+        shown = ResponseValidationError(_without_input(exc), endpoint_ctx=exc.endpoint_ctx)
+        exc = shown.with_traceback(exc.__traceback__)
     logger.error("unhandled error", exc_info=exc)
     return _problem(
         request,

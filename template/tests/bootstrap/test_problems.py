@@ -8,9 +8,11 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from structlog.testing import capture_logs
 
 from app.bootstrap.factory import create_app
+from app.bootstrap.settings import Settings
 from app.core.feature import Feature
+from app.core.routing import PrefixRouter
 from tests.bootstrap.kettle import UnknownCookError, problem, serving_kettle
-from tests.support import FixedSettings
+from tests.support import FixedSettings, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -125,6 +127,23 @@ class TestDomainError:
         assert lines[0]["event"] == "unhandled error"
         assert "CategorylessError derives from no error category" in str(lines[0]["exc_info"])
         assert problem(response)["status"] == 500
+
+    async def test_that_is_an_answer_not_as_declared_is_logged_without_it(
+        self, settings: Settings
+    ) -> None:
+        router = PrefixRouter(prefix="/kettles", tags=["kettle"])
+
+        @router.get("/owner")
+        async def owner() -> int:
+            return "ada@example.org"  # type: ignore[return-value]
+
+        async with serving(settings, [Feature(name="kettle", routers=(router,))]) as client:
+            with capture_logs() as lines:
+                response = await client.get("kettles/owner")
+
+        assert response.status_code == 500
+        assert "should be a valid integer" in str(lines[0]["exc_info"])
+        assert "ada@example.org" not in str(lines)
 
 
 class TestHttpException:
