@@ -11,7 +11,7 @@ from .lifespan import open_features
 from .middleware import service_middleware
 from .openapi import install_openapi, operation_id
 from .problems import install_problem_handlers
-from .settings import DESCRIPTION, TITLE, VERSION, Settings
+from .settings import DESCRIPTION, TITLE, Settings
 
 
 def create_app(settings: Settings, features: Sequence[Feature]) -> FastAPI:
@@ -25,7 +25,7 @@ def create_app(settings: Settings, features: Sequence[Feature]) -> FastAPI:
     app = FastAPI(
         title=TITLE,
         description=DESCRIPTION,
-        version=VERSION,
+        version=settings.version,
         lifespan=lifespan,
         middleware=service_middleware(settings, features),
         generate_unique_id_function=operation_id,

@@ -41,6 +41,9 @@ from app.infrastructure.redis import feature as redis
 # {% if auth %}
 from app.infrastructure.security import feature as security
 # {% endif %}
+# {% if sentry %}
+from app.infrastructure.sentry import feature as sentry
+# {% endif %}
 # {% if files %}
 from app.infrastructure.storage import feature as storage
 # {% endif %}
@@ -112,6 +115,10 @@ from .settings import TITLE, Settings
 def enabled_features(settings: Settings) -> Sequence[Feature]:
     deployed = settings.environment.is_deployed
     features = [
+        # {% if sentry %}
+        # First: it reports what goes wrong while the others open.
+        sentry.feature(settings.sentry, environment=settings.environment, release=settings.version),
+        # {% endif %}
         # {% if database %}
         database.feature(settings.database, environment=settings.environment),
         # {% endif %}

@@ -1,6 +1,6 @@
 """The whole configuration: one group for each feature, read once, at start-up."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict, SettingsError
@@ -47,6 +47,9 @@ from app.infrastructure.redis.settings import RedisSettings
 # {% endif %}
 # {% if auth %}
 from app.infrastructure.security.settings import AuthSettings, SecretSettings
+# {% endif %}
+# {% if sentry %}
+from app.infrastructure.sentry.settings import SentrySettings
 # {% endif %}
 # {% if files %}
 from app.infrastructure.storage.settings import StorageSettings
@@ -124,6 +127,8 @@ class Settings(CustomSettings):
         hide_input_in_errors=True,
     )
 
+    version: ClassVar[str] = VERSION
+
     environment: Environment = Environment.DEVELOPMENT
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
 
@@ -192,6 +197,9 @@ class Settings(CustomSettings):
     secret: SecretSettings = SecretSettings()
     # {% endif %}
     security: SecuritySettings = SecuritySettings()
+    # {% if sentry %}
+    sentry: SentrySettings = SentrySettings()
+    # {% endif %}
     # {% if sessions %}
     session: SessionSettings = SessionSettings()
     # {% endif %}

@@ -17,6 +17,13 @@ def route_path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
+def route_template(scope: Scope) -> str | None:
+    """`/api/v1/orders/{order_id}`, once the router has found it; absent where no route answers."""
+    # FastAPI keeps the whole path of an included route there; the route knows only its own part.
+    context = scope.get("fastapi", {}).get("effective_route_context", scope.get("route"))
+    return None if context is None else str(context.path_format)
+
+
 def api_routes(routes: Sequence[BaseRoute]) -> Iterator[tuple[str, RouteContext]]:
     """Every route of the API with its template, those of included routers too."""
     for context in iter_route_contexts(routes):

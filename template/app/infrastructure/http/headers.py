@@ -56,11 +56,12 @@ class RequestIdMiddleware:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", raw)]
             await send(message)
 
-        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            structlog.contextvars.reset_contextvars(**bound)
+            # With whatever else was bound meanwhile.
+            structlog.contextvars.clear_contextvars()
 
 
 class SecurityHeadersMiddleware:

@@ -17,24 +17,26 @@ _BEARER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE
 
 
 @lru_cache(maxsize=1024)
-def _is_secret(name: str) -> bool:
+def is_secret(name: str) -> bool:
+    """Whether what has this name must not be told."""
     return _SECRET_NAME.search(name) is not None
 
 
-def _clean(value: object) -> object:
+def clean(value: object) -> object:
+    """Without what must not be told, however deep it is; the same shape."""
     if isinstance(value, str):
         if "://" in value:
             value = _URL_PASSWORD.sub(rf"\1:{REDACTED}@", value)
         return _BEARER.sub(rf"\1 {REDACTED}", value)
     if isinstance(value, Mapping):
         return {
-            key: REDACTED if _is_secret(str(key)) else _clean(item) for key, item in value.items()
+            key: REDACTED if is_secret(str(key)) else clean(item) for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_clean(item) for item in value]
+        return [clean(item) for item in value]
     return value
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """A structlog processor: masks values by their name, and passwords inside URLs and headers."""
-    return {key: REDACTED if _is_secret(key) else _clean(item) for key, item in event.items()}
+    return {key: REDACTED if is_secret(key) else clean(item) for key, item in event.items()}

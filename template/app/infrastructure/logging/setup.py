@@ -6,6 +6,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from .redaction import redact
 from .settings import LogFormat, LogSettings
+from .watching import show
 
 # uvicorn gives each of these handlers of its own; its access lines would repeat ours.
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
@@ -25,6 +26,7 @@ def configure_logging(settings: LogSettings, *, deployed: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     rendering: list[Processor] = [
+        show,
         # As plain text, for both: richer tracebacks print local variables, passwords too.
         structlog.processors.format_exc_info,
         redact,

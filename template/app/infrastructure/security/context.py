@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from app.infrastructure.http.headers import header
 
@@ -40,6 +41,12 @@ class Origin:
 
 
 _origin: ContextVar[Origin | None] = ContextVar("origin", default=None)
+
+
+def name_actor(user_id: UUID) -> None:
+    """The request is theirs, in what is recorded of it and in its log lines."""
+    current_origin().actor_id = user_id
+    bind_contextvars(user_id=str(user_id))
 
 
 def current_origin() -> Origin:

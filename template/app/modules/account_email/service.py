@@ -6,7 +6,7 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.infrastructure.security.context import current_address, current_origin
+from app.infrastructure.security.context import current_address, name_actor
 from app.infrastructure.security.keys import token_hash
 from app.modules.auth.service import AuthService
 from app.modules.user.models import User
@@ -105,7 +105,7 @@ class AccountEmailService:
         used = await EmailTokenCRUD(session).use(purpose, _hash(token), datetime.now(UTC))
         user, email = await _owner(session, purpose, used)
         # Whoever has the link is taken for the account's owner, so what follows is their doing.
-        current_origin().actor_id = user.id
+        name_actor(user.id)
         return user, email
 
     @asynccontextmanager

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.routing import route_template
 from app.infrastructure.http.headers import header
 from app.infrastructure.security.context import current_origin
 
@@ -48,16 +49,9 @@ class UsageMiddleware:
                         key_id=key_id,
                         at=at,
                         method=scope["method"][:METHOD_LENGTH],
-                        route=_template(scope)[:ROUTE_LENGTH],
+                        route=(route_template(scope) or "")[:ROUTE_LENGTH],
                         status=status,
                         duration_ms=round((perf_counter() - started) * 1000, 2),
                         address=current_origin().address,
                     )
                 )
-
-
-def _template(scope: Scope) -> str:
-    """For example `/api/v1/users/{user_id}`."""
-    # FastAPI keeps the whole path of an included route here; the route knows only its own part.
-    context = scope.get("fastapi", {}).get("effective_route_context", scope["route"])
-    return str(context.path_format)

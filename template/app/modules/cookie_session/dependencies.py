@@ -4,7 +4,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from app.infrastructure.http.origins import is_from_us
-from app.infrastructure.security.context import current_origin
+from app.infrastructure.security.context import name_actor
 from app.modules.user.errors import NotAuthenticatedError
 
 from .authentication import CookieAuthenticator, csrf_tokens_of
@@ -42,7 +42,7 @@ async def require_session(connection: HTTPConnection) -> FoundSession:
     if token is None:
         raise NotAuthenticatedError
     found = await authenticator.recognize(connection, token)
-    current_origin().actor_id = found.user.id
+    name_actor(found.user.id)
     return found
 
 

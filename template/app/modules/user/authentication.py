@@ -13,7 +13,7 @@ from app.core.errors import ForbiddenError
 from app.core.extensions import Extensions
 from app.core.openapi import OpenAPIExtension
 from app.infrastructure.database.session import database_of
-from app.infrastructure.security.context import current_origin, printable
+from app.infrastructure.security.context import name_actor, printable
 from app.infrastructure.security.dependencies import events_of
 from app.modules.common.openapi import operations
 
@@ -91,7 +91,7 @@ class Authentication:
             raise NotAuthenticatedError
         # The narrowest: one that is limited is limited beside a full one too.
         caller = min(callers, key=lambda it: (it.scopes is None, len(it.scopes or ())))
-        current_origin().actor_id = caller.user.id
+        name_actor(caller.user.id)
         return caller
 
     async def authorize(

@@ -5,11 +5,13 @@ from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import pytest
+import structlog
 from fastapi import APIRouter, FastAPI, WebSocket
 from httpx2 import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient, WebSocketDenialResponse
+from structlog.testing import capture_logs
 
 from app.bootstrap.factory import create_app
 from app.bootstrap.features import enabled_features
@@ -248,6 +250,15 @@ class TestCredentials:
         response = await tea.get("tea/brew", headers={"x-badge": user.username})
 
         assert response.json() == str(user.id)
+
+    async def test_names_the_account_in_the_log(self, tea: AsyncClient, user: User) -> None:
+        with capture_logs([structlog.contextvars.merge_contextvars]) as lines:
+            await tea.get("tea/brew", headers={"x-badge": user.username})
+            await tea.get("tea/drink")
+
+        known, unknown = (line for line in lines if line["event"] == "request")
+        assert known["user_id"] == str(user.id)
+        assert "user_id" not in unknown
 
     async def test_a_wrong_one_is_refused_beside_a_right_one(
         self, tea: AsyncClient, tea_state: dict[str, Any], user: User
