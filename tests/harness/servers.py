@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -153,11 +153,21 @@ def served(project: Path, **extra: str) -> Iterator[str]:
     port, log = free_port(), project.parent / f"{project.name}.log"
     python = project / ".venv" / "bin" / "python"
     command = [str(python), "-m", "uvicorn", "app.main:app", "--host", "127.0.0.1", "--port", str(port)]
+    with running(command, project, log, port, **extra):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running(
+    command: Sequence[str], project: Path, log: Path, port: int | None = None, /, **extra: str
+) -> Iterator[None]:
+    """A process of a project; where it is to listen on a port, once it does."""
     with log.open("w") as output:
         server = subprocess.Popen(command, cwd=project, env=environment(**extra), stdout=output, stderr=output)
     try:
-        wait_until(lambda: socket.create_connection(("127.0.0.1", port), 1).close(), server, log)
-        yield f"http://127.0.0.1:{port}"
+        if port is not None:
+            wait_until(lambda: socket.create_connection(("127.0.0.1", port), 1).close(), server, log)
+        yield
     finally:
         stop(server)
 

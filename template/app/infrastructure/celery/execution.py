@@ -80,7 +80,7 @@ class TaskRunner:
             raise
         except Exception as exc:
             error = type(exc).__name__
-            logger.exception("task failed")
+            logger.exception("task failed", name=message.name, attempt=attempt)
             raise
         finally:
             logger.info(
