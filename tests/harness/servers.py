@@ -1,6 +1,5 @@
 """Servers that the tests stand on: PostgreSQL from the machine's own programs, and the rendered service itself."""
 
-import contextlib
 import os
 import pwd
 import shutil
@@ -60,55 +59,76 @@ def postgresql() -> Iterator[str]:
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
         return
+    with cluster() as own:
+        yield own.url
+
+
+@contextmanager
+def cluster() -> Iterator["Cluster"]:
+    """A running PostgreSQL of one's own, to stop and start."""
     programs = postgresql_programs()
     if programs is None:
         missing(MISSING)
     assert programs is not None
-    with tempfile.TemporaryDirectory(prefix="slipway-pg-") as name, contextlib.ExitStack() as stack:
-        folder, user = Path(name), unprivileged()
+    with tempfile.TemporaryDirectory(prefix="slipway-pg-") as name:
+        user = unprivileged()
         if user:
-            os.chown(folder, user["user"], user["group"])
-        yield stack.enter_context(running_postgresql(programs, folder, user))
+            os.chown(name, user["user"], user["group"])
+        own = Cluster(programs, Path(name), user)
+        own.start()
+        try:
+            yield own
+        finally:
+            own.stop()
 
 
-@contextmanager
-def running_postgresql(programs: Path, folder: Path, user: Mapping[str, Any]) -> Iterator[str]:
-    """A fresh cluster in `folder`, without the durability that a test has no use for."""
-    port, data = free_port(), folder / "data"
-    initdb = [
-        programs / "initdb",
-        "-D",
-        data,
-        "-U",
-        "test",
-        "-A",
-        "trust",
-        "-N",
-        "-E",
-        "UTF8",
-        "--locale=C.UTF-8",
-    ]
-    subprocess.run([*map(str, initdb)], check=True, stdout=subprocess.DEVNULL, cwd=folder, **user)
-    options = {
-        "listen_addresses": "127.0.0.1",
-        "port": port,
-        "unix_socket_directories": folder,
-        "fsync": "off",
-        "full_page_writes": "off",
-        "synchronous_commit": "off",
-        "max_connections": 200,
-    }
-    settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            [str(programs / "postgres"), "-D", str(data), *settings], stderr=log, cwd=folder, **user
+class Cluster:
+    """A PostgreSQL server without the durability that a test has no use for."""
+
+    def __init__(self, programs: Path, folder: Path, user: Mapping[str, Any]) -> None:
+        self._programs, self._folder, self._user = programs, folder, user
+        self._port, self._data = free_port(), folder / "data"
+        self._server: subprocess.Popen[bytes] | None = None
+        options = ["-U", "test", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8"]
+        subprocess.run(
+            [str(programs / "initdb"), "-D", str(self._data), *options],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=folder,
+            **user,
         )
-    try:
-        url = f"postgresql://test@127.0.0.1:{port}/postgres"
-        wait_until(lambda: psycopg.connect(url).close(), server, folder / "log")
-        yield url
-    finally:
-        stop(server, fast=True)
+
+    @property
+    def url(self) -> str:
+        """The same after each start."""
+        return f"postgresql://test@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": self._port,
+            "unix_socket_directories": self._folder,
+            "fsync": "off",
+            "full_page_writes": "off",
+            "synchronous_commit": "off",
+            "max_connections": 200,
+        }
+        settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+        command, log = [str(self._programs / "postgres"), "-D", str(self._data), *settings], self._folder / "log"
+        with log.open("a") as output:
+            self._server = subprocess.Popen(command, stderr=output, cwd=self._folder, **self._user)
+        try:
+            wait_until(lambda: psycopg.connect(self.url).close(), self._server, log)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Breaks off who is connected."""
+        if self._server is not None:
+            stop(self._server, fast=True)
+            self._server = None
 
 
 @contextmanager
