@@ -13,9 +13,10 @@ from app.bootstrap.factory import create_app
 from app.bootstrap.features import enabled_features
 from app.bootstrap.lifespan import open_features
 from app.bootstrap.settings import Settings, load_settings
-from app.bootstrap.variables import ConfigurationError, variables
+from app.bootstrap.variables import ConfigurationError
 from app.core.errors import DomainError
 from app.core.feature import State
+from app.core.variables import variables
 from app.infrastructure.logging.setup import configure_logging
 
 Result = TypeVar("Result")

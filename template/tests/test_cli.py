@@ -12,11 +12,11 @@ from typer.testing import CliRunner, Result
 from app import cli
 from app.bootstrap.features import enabled_features
 from app.bootstrap.settings import Settings
-from app.bootstrap.variables import variables
 from app.cli import Runner
 from app.core.errors import UnavailableError
 from app.core.feature import Feature, State
 from app.core.settings import Environment
+from app.core.variables import variables
 from tests.support import FixedSettings
 
 PASSWORD = "correct horse battery"

@@ -45,6 +45,9 @@ from app.infrastructure.rate_limit.settings import RateLimitSettings
 # {% if redis %}
 from app.infrastructure.redis.settings import RedisSettings
 # {% endif %}
+# {% if secrets %}
+from app.infrastructure.secrets.settings import SecretsSettings
+# {% endif %}
 # {% if auth %}
 from app.infrastructure.security.settings import AuthSettings, SecretSettings
 # {% endif %}
@@ -195,6 +198,9 @@ class Settings(CustomSettings):
     request: RequestSettings = RequestSettings()
     # {% if auth %}
     secret: SecretSettings = SecretSettings()
+    # {% endif %}
+    # {% if secrets %}
+    secrets: SecretsSettings = SecretsSettings()
     # {% endif %}
     security: SecuritySettings = SecuritySettings()
     # {% if sentry %}

@@ -1,15 +1,13 @@
-"""The names of the environment variables that the settings read, and help with wrong ones."""
+"""What is wrong with the environment variables that the settings read, in terms of their names."""
 
 import os
-from collections.abc import Iterator
 from difflib import get_close_matches
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
-# Two names this alike are one of them misspelt: ENVIRONMNT, LOGLEVEL, DATABSE_URL.
-_ALIKE = 0.85
+from app.core.variables import misspelt, no_such_setting, variables
 
 
 class ConfigurationError(Exception):
@@ -20,50 +18,26 @@ class ConfigurationError(Exception):
         self.problems = problems
 
 
-def variables(settings: type[BaseSettings]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each variable with the path of its field: `DOCS_PASSWORD`, `("docs", "password")`."""
-    for name, field in settings.model_fields.items():
-        group = field.annotation
-        if isinstance(group, type) and issubclass(group, BaseModel):
-            for inner in group.model_fields:
-                yield f"{name}_{inner}".upper(), (name, inner)
-        else:
-            yield name.upper(), (name,)
-
-
 def misspelt_variables(settings: type[BaseSettings]) -> list[str]:
     """One line for each variable that is set and looks like a setting without being one."""
-    known = {name for name, _ in variables(settings)}
-    # A group's own name would be read as all of its values at once, in JSON.
-    groups = {path[0].upper() for _, path in variables(settings) if len(path) > 1}
     env_file = settings.model_config.get("env_file")
     given = {*os.environ, *(dotenv_values(env_file) if isinstance(env_file, str) else ())}
-    problems = []
-    for name in sorted(given - known):
-        match = get_close_matches(name.upper(), known, n=1, cutoff=_ALIKE)
-        if name.upper() not in known and (match or name.upper() in groups):
-            problems.append(_unknown(name, match[0] if match else None))
-    return problems
+    return [f"  {line}" for line in misspelt(given, settings)]
 
 
 def explain(exc: ValidationError | SettingsError, settings: type[BaseSettings]) -> list[str]:
     """What pydantic found wrong, in terms of variables and without values."""
     if isinstance(exc, SettingsError):
-        return [f"  {exc}"]
+        return [f"  {line}" for line in str(exc).splitlines()]
     known = {name for name, _ in variables(settings)}
     lines = []
     for error in exc.errors(include_input=False, include_url=False, include_context=False):
         name = "_".join(str(part) for part in error["loc"][:2]).upper()
         if error["type"] == "extra_forbidden":
             match = get_close_matches(name, known, n=1, cutoff=0.5)
-            lines.append(_unknown(name, match[0] if match else None))
+            lines.append(f"  {no_such_setting(name, match[0] if match else None)}")
         else:
             message = error["msg"].removeprefix("Value error, ")
             prefix = f"  {name}: " if name else "  "
             lines.extend(prefix + line for line in message.splitlines())
     return lines
-
-
-def _unknown(name: str, match: str | None) -> str:
-    hint = f" Did you mean {match}?" if match else " `python -m app.cli settings` lists them."
-    return f"  {name}: there is no such setting.{hint}"

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 
 class Environment(StrEnum):
@@ -32,6 +32,14 @@ class SettingsGroup(BaseModel):
         """What a deployed environment cannot run with: one sentence each, naming the variable."""
         return []
 
+    @classmethod
+    def further_sources(
+        cls,
+        settings: type[BaseSettings],  # noqa: ARG003 (for those that have some)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where else the values of all groups come from; the environment and `.env` win."""
+        return ()
+
 
 def split_commas(value: object) -> object:
     if isinstance(value, str):
@@ -45,6 +53,23 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_comm
 
 class ServiceSettings(BaseSettings):
     """The root of the configuration; its fields are groups."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (knows no groups)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        groups = (
+            field.annotation
+            for field in settings_cls.model_fields.values()
+            if isinstance(field.annotation, type) and issubclass(field.annotation, SettingsGroup)
+        )
+        further = (source for group in groups for source in group.further_sources(settings_cls))
+        return (init_settings, env_settings, dotenv_settings, *further)
 
     def refusals(self) -> list[str]:
         """What the groups refuse in a deployed environment."""

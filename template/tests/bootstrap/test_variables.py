@@ -10,9 +10,9 @@ from app.bootstrap.variables import (
     ConfigurationError,
     explain,
     misspelt_variables,
-    variables,
 )
 from app.core.settings import ServiceSettings, SettingsGroup
+from app.core.variables import variables
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 

@@ -1,5 +1,6 @@
 import pytest
 from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from app.core.settings import CommaSeparated, Environment, ServiceSettings, SettingsGroup
 
@@ -75,3 +76,30 @@ class TestSettingsGroup:
 class TestRefusals:
     def test_come_from_every_group_in_order(self) -> None:
         assert Everything().refusals() == ["PICKY_SIZE=2 is refused.", "PICKY_SIZE=3 is refused."]
+
+
+class Kept(SettingsGroup):
+    note: str = ""
+
+    @classmethod
+    def further_sources(
+        cls, settings: type[BaseSettings]
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (InitSettingsSource(settings, {"name": "kept", "kept": {"note": "elsewhere"}}),)
+
+
+class Keeping(ServiceSettings):
+    kept: Kept = Kept()
+    name: str = "x"
+
+
+class TestSources:
+    def test_of_a_group_are_asked_after_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NAME", "given")
+
+        settings = Keeping()
+
+        assert settings.name == "given"
+        assert settings.kept.note == "elsewhere"

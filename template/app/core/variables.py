@@ -1,0 +1,47 @@
+"""The names of the variables that the settings read, wherever the values come from."""
+
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+
+from pydantic import BaseModel
+from pydantic_settings import BaseSettings
+
+# Two names this alike are one of them misspelt: ENVIRONMNT, LOGLEVEL, DATABSE_URL.
+_ALIKE = 0.85
+
+
+def variables(settings: type[BaseSettings]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each variable with the path of its field: `DOCS_PASSWORD`, `("docs", "password")`."""
+    for name, field in settings.model_fields.items():
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            for inner in group.model_fields:
+                yield f"{name}_{inner}".upper(), (name, inner)
+        else:
+            yield name.upper(), (name,)
+
+
+def is_claimed(name: str, settings: type[BaseSettings]) -> bool:
+    """Whether the settings read a variable of this name, or refuse it for its group's sake."""
+    return any(
+        name.upper() == known or (len(path) > 1 and name.upper().startswith(f"{path[0]}_".upper()))
+        for known, path in variables(settings)
+    )
+
+
+def misspelt(given: Iterable[str], settings: type[BaseSettings]) -> list[str]:
+    """One line for each name that looks like a setting without being one."""
+    known = {name for name, _ in variables(settings)}
+    # A group's own name would be read as all of its values at once, in JSON.
+    groups = {path[0].upper() for _, path in variables(settings) if len(path) > 1}
+    problems = []
+    for name in sorted({*given} - known):
+        match = get_close_matches(name.upper(), known, n=1, cutoff=_ALIKE)
+        if name.upper() not in known and (match or name.upper() in groups):
+            problems.append(no_such_setting(name, match[0] if match else None))
+    return problems
+
+
+def no_such_setting(name: str, match: str | None) -> str:
+    hint = f" Did you mean {match}?" if match else " `python -m app.cli settings` lists them."
+    return f"{name}: there is no such setting.{hint}"
