@@ -53,7 +53,13 @@ def serve(
         for feature in enabled_features(settings)
         for name, value in feature.server_options.items()
     }
-    _serve(host or everywhere, port or settings.port, options)
+    _serve(
+        host or everywhere,
+        port or settings.port,
+        options,
+        # A worker that is to be replaced needs somebody who does it.
+        is_supervised=settings.serve.max_requests > 0,
+    )
 
 
 @cli.command(name="settings")
@@ -92,7 +98,7 @@ def _openapi(context: typer.Context) -> dict[str, Any]:
     return create_app(settings, enabled_features(settings)).openapi()
 
 
-def _serve(host: str, port: int, options: Mapping[str, Any]) -> None:
+def _serve(host: str, port: int, options: Mapping[str, Any], *, is_supervised: bool) -> None:
     # Asked before the workers are: each would fail with a traceback of its own.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -106,17 +112,16 @@ def _serve(host: str, port: int, options: Mapping[str, Any]) -> None:
                 err=True,
             )
             raise typer.Exit(1) from None
-    import uvicorn  # noqa: PLC0415 (the other commands do without)
+    from app.infrastructure.serving.server import run  # noqa: PLC0415 (the others do without)
 
-    uvicorn.run(
+    run(
         "app.main:app",
+        is_supervised=is_supervised,
         host=host,
         port=port,
         log_config=None,
         access_log=False,
         server_header=False,
-        # Below the 30 seconds that platforms wait between SIGTERM and SIGKILL.
-        timeout_graceful_shutdown=25,
         **options,
     )
 

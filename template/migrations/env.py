@@ -75,7 +75,7 @@ def run(connection: Connection | None = None, *, url: str | None = None) -> None
 
 
 async def run_on_database() -> None:
-    engine = open_engine(load_settings().database, "write")
+    engine = open_engine(load_settings().database.for_migrations, "write")
     try:
         async with engine.begin() as connection:
             await connection.run_sync(run)

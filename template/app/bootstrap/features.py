@@ -44,6 +44,7 @@ from app.infrastructure.security import feature as security
 # {% if sentry %}
 from app.infrastructure.sentry import feature as sentry
 # {% endif %}
+from app.infrastructure.serving import feature as serving
 # {% if files %}
 from app.infrastructure.storage import feature as storage
 # {% endif %}
@@ -115,6 +116,7 @@ from .settings import TITLE, Settings
 def enabled_features(settings: Settings) -> Sequence[Feature]:
     deployed = settings.environment.is_deployed
     features = [
+        serving.feature(settings.serve, environment=settings.environment),
         # {% if sentry %}
         # First: it reports what goes wrong while the others open.
         sentry.feature(settings.sentry, environment=settings.environment, release=settings.version),

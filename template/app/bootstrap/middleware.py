@@ -11,6 +11,7 @@ from app.infrastructure.http.limits import (
     BodyLimitMiddleware,
     TrustedHostMiddleware,
 )
+from app.infrastructure.http.time_limit import TimeLimitMiddleware
 from app.infrastructure.logging.access import AccessLogMiddleware
 
 from .problems import ProblemMiddleware
@@ -48,6 +49,7 @@ def service_middleware(settings: Settings, features: Sequence[Feature]) -> list[
         Middleware(ProblemMiddleware),
         Middleware(TrustedHostMiddleware, allowed=settings.trusted.hosts),
         Middleware(CompressionMiddleware),
+        Middleware(TimeLimitMiddleware, seconds=settings.request.timeout_seconds),
         Middleware(
             BodyLimitMiddleware,
             max_bytes=settings.request.max_body_bytes,

@@ -54,6 +54,7 @@ from app.infrastructure.security.settings import AuthSettings, SecretSettings
 # {% if sentry %}
 from app.infrastructure.sentry.settings import SentrySettings
 # {% endif %}
+from app.infrastructure.serving.settings import ServeSettings
 # {% if files %}
 from app.infrastructure.storage.settings import StorageSettings
 # {% endif %}
@@ -206,6 +207,7 @@ class Settings(CustomSettings):
     # {% if sentry %}
     sentry: SentrySettings = SentrySettings()
     # {% endif %}
+    serve: ServeSettings = ServeSettings()
     # {% if sessions %}
     session: SessionSettings = SessionSettings()
     # {% endif %}

@@ -1,7 +1,10 @@
+import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.infrastructure.http.time_limit import uninterrupted
 
 from .after_commit import run_after_commit, run_after_rollback
 from .engine import open_engine
@@ -27,13 +30,16 @@ class Database:
         once the commit has succeeded, and what was with `after_rollback` once it is undone.
         """
         unit = self.write_sessions.begin()
-        try:
-            async with unit as session:
-                yield session
-        except Exception:
-            await run_after_rollback(unit.async_session)
-            raise
-        await run_after_commit(session)
+        with ExitStack() as ending:
+            try:
+                async with unit as session:
+                    yield session
+                    # From here on it may have happened, whatever we would answer.
+                    ending.enter_context(uninterrupted())
+            except (Exception, asyncio.CancelledError):
+                await run_after_rollback(unit.async_session)
+                raise
+            await run_after_commit(session)
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from .errors import connect_postgresql, translate_disconnects
+from .errors import connect_postgresql, translate_outages
 from .pool import FairPool
 from .settings import DatabaseSettings
 
@@ -34,7 +34,9 @@ def open_engine(settings: DatabaseSettings, purpose: Literal["read", "write"]) -
     engine = create_async_engine(address, **options)
     if address.get_backend_name() == "sqlite":
         _prepare_sqlite(engine, begins=purpose == "write")
-    translate_disconnects(engine)
+    elif not settings.prepared_statements and purpose == "write":
+        _limit_transactions(engine, settings.server_timeouts)
+    translate_outages(engine)
     return engine
 
 
@@ -45,9 +47,26 @@ def _connect_args(address: URL, settings: DatabaseSettings) -> dict[str, Any]:
         "async_creator_fn": connect_postgresql,
         "timeout": settings.connect_timeout_seconds,
     }
-    if not settings.prepared_statements:
+    if settings.prepared_statements:
+        # PgBouncer refuses connections that ask for more than it knows.
+        arguments["server_settings"] = settings.server_timeouts
+    else:
         arguments |= {"prepared_statement_cache_size": 0, "statement_cache_size": 0}
     return arguments
+
+
+def _limit_transactions(engine: AsyncEngine, timeouts: dict[str, str]) -> None:
+    """Where the server's connection is ours for one transaction alone: a round trip for each.
+
+    A statement outside of transactions has nowhere to say so.
+    """
+    if not timeouts:
+        return
+    settings = ", ".join(f"set_config('{name}', '{it}', true)" for name, it in timeouts.items())
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def on_begin(connection: Any) -> None:  # noqa: ANN401
+        connection.exec_driver_sql(f"SELECT {settings}")
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, begins: bool) -> None:

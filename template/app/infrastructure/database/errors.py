@@ -35,6 +35,33 @@ class DatabaseBusyError(UnavailableError):
         super().__init__("No database connection became free in time.", retry_after_seconds=1)
 
 
+class StatementTimeoutError(UnavailableError):
+    code = "database.statement_timeout"
+    title = "Database too slow"
+
+    def __init__(self) -> None:
+        super().__init__("The database took too long and gave up.", retry_after_seconds=5)
+
+
+class DatabaseLockedError(UnavailableError):
+    code = "database.locked"
+    title = "Database locked"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Somebody else is changing the same data; it did not become free in time.",
+            retry_after_seconds=1,
+        )
+
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_ERRORS_BY_SQLSTATE: dict[str, type[StatementTimeoutError | DatabaseLockedError]] = {
+    "57014": StatementTimeoutError,
+    "55P03": DatabaseLockedError,
+    # Two transactions wait for each other: the server ends one of them.
+    "40P01": DatabaseLockedError,
+}
+
 # An exception of a driver can carry the address and the parameters; its class name cannot.
 _CONNECT_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -47,15 +74,23 @@ async def connect_postgresql(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 
         raise DatabaseUnreachableError(type(exc).__name__) from exc
 
 
-def translate_disconnects(engine: AsyncEngine) -> None:
-    """Raise `DatabaseUnreachableError` where a connection is lost during a statement."""
+def translate_outages(engine: AsyncEngine) -> None:
+    """Raise one of the errors above where a statement fails through no fault of its own."""
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def translate(context: ExceptionContext) -> None:
-        text = str(context.original_exception)
-        if context.is_disconnect or "unable to open" in text or "is locked" in text:
-            reason = type(context.original_exception).__name__
-            raise DatabaseUnreachableError(reason) from context.original_exception
+        original = context.original_exception
+        if not isinstance(original, Exception):
+            # Cancelled: whoever did that wants it to arrive.
+            return
+        text = str(original)
+        sqlstate = getattr(original, "sqlstate", None) or ""
+        if (timeout := _ERRORS_BY_SQLSTATE.get(sqlstate)) is not None:
+            raise timeout from original
+        if "is locked" in text:
+            raise DatabaseLockedError from original
+        if context.is_disconnect or "unable to open" in text:
+            raise DatabaseUnreachableError(type(original).__name__) from original
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator
 from sqlalchemy import URL
@@ -27,8 +27,18 @@ class DatabaseSettings(SettingsGroup):
     pool_recycle_seconds: Annotated[int, Field(gt=0)] = 1800
     """Below the hour after which firewalls and managed databases drop idle connections."""
     connect_timeout_seconds: Annotated[float, Field(gt=0)] = 3
+    statement_timeout_seconds: Annotated[float, Field(ge=0)] = 15
+    """After which PostgreSQL gives a statement up: 503. Less than `REQUEST_TIMEOUT_SECONDS`, so
+    that the answer says what was slow. 0: never, here and below."""
+    lock_timeout_seconds: Annotated[float, Field(ge=0)] = 5
+    """How long a statement waits for a row or a table that somebody else has locked: 503. Locks are
+    held for milliseconds."""
+    idle_transaction_timeout_seconds: Annotated[float, Field(ge=0)] = 60
+    """After which PostgreSQL hangs up on a transaction in which nothing happens: it holds its locks
+    and keeps dead rows. More than a request takes."""
     prepared_statements: bool = True
-    """False behind PgBouncer in transaction mode."""
+    """False behind PgBouncer in transaction mode. Reads have no timeouts there, see
+    `server_timeouts`."""
     purge_interval_seconds: Annotated[float, Field(ge=0)] = 86_400
     """How often each process deletes what has expired; 0: only `db purge` does. A day: what has
     expired is refused anyway, it only takes room."""
@@ -60,6 +70,29 @@ class DatabaseSettings(SettingsGroup):
     def connections(self) -> int:
         """The most connections one of the two engines opens in one process."""
         return self.pool_size + self.max_overflow
+
+    @property
+    def server_timeouts(self) -> dict[str, str]:
+        """PostgreSQL's own settings, in milliseconds."""
+        seconds = {
+            "statement_timeout": self.statement_timeout_seconds,
+            "lock_timeout": self.lock_timeout_seconds,
+            "idle_in_transaction_session_timeout": self.idle_transaction_timeout_seconds,
+        }
+        return {name: str(round(value * 1000)) for name, value in seconds.items() if value}
+
+    @property
+    def for_migrations(self) -> Self:
+        """The same database, in which a statement may take as long as it takes."""
+        unlimited = dict.fromkeys(
+            (
+                "statement_timeout_seconds",
+                "lock_timeout_seconds",
+                "idle_transaction_timeout_seconds",
+            ),
+            0,
+        )
+        return self.model_copy(update=unlimited)
 
     def refusals(self) -> list[str]:
         refused = []

@@ -35,6 +35,10 @@ class RequestSettings(SettingsGroup):
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1024 * 1024
     """1 MiB: JSON bodies are a few kB; raise it where files are uploaded."""
+    timeout_seconds: Annotated[float, Field(ge=0)] = 20
+    """Until the answer begins, and between two pieces of a body; then 503 or 408. Below the 30
+    seconds after which load balancers give up, and as long as a stopping process waits for what is
+    open. 0: no limit."""
 
 
 class SecuritySettings(SettingsGroup):

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 async def time_limit(seconds: float, error: type[Exception]) -> AsyncGenerator[None]:
     """Cancel the block when it has taken this long, and raise `error`.
 
-    For work with the database: a statement that is cancelled says that the database cannot be
-    reached, which `asyncio.timeout` would let pass for the reason.
+    Also where the cancelled work makes another error of it, which `asyncio.timeout` would let pass
+    for the reason.
     """
     try:
         async with asyncio.timeout(seconds) as clock:

@@ -19,7 +19,7 @@ async def regularly(
     """Do a job again and again, beside what is done in the block; failures go to the log.
 
     At the end the one that is under way is finished, if that takes no longer than 5 seconds: a
-    statement that is cancelled says that the database cannot be reached.
+    statement that is cancelled costs a connection.
     """
     is_over, failed = asyncio.Event(), f"{name} failed"
 

@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 
 from app.core.feature import Feature, State
 from app.infrastructure.redis.clients import redis_clients_of
+from app.infrastructure.serving.stopping import stopping_of
 
 from .commands import commands
 from .history import History, MemoryHistory
@@ -31,8 +32,9 @@ async def open_streams(
 ) -> AsyncGenerator[NoticeStreams]:
     streams = NoticeStreams(settings, open_history(state, settings), state["database"])
     try:
-        async with streams.watch.running(streams):
-            yield streams
+        with stopping_of(state).telling(streams.end_all):
+            async with streams.watch.running(streams):
+                yield streams
     finally:
         await streams.aclose()
 

@@ -15,7 +15,6 @@ from .errors import StreamsExhaustedError, TooManyStreamsError
 from .history import EVERYBODY, History
 from .schemas import Notice
 from .settings import NoticeStreamSettings
-from .stopping import StopSignals
 from .stream import Stream
 
 
@@ -30,7 +29,6 @@ class NoticeStreams(Watched):
         self.watch = LoginWatch(database, recheck_seconds=settings.recheck_seconds)
         self._streams: dict[UUID, set[Stream]] = defaultdict(set)
         self._count = 0
-        self._signals = StopSignals(self.end_all)
         self._is_stopping = False
 
     # For services.
@@ -86,8 +84,7 @@ class NoticeStreams(Watched):
                 del self._streams[user_id]
 
     async def listen(self) -> None:
-        """From the first stream on: a process without any neither listens nor minds signals."""
-        self._signals.watch()
+        """From the first stream on: a process without any does not listen."""
         await self.history.listen(self._hear)
 
     # For this process.
@@ -118,7 +115,6 @@ class NoticeStreams(Watched):
                 stream.end()
 
     async def aclose(self) -> None:
-        self._signals.restore()
         self.end_all()
         await self.history.aclose()
 

@@ -16,7 +16,7 @@ class OutageError(Exception):
 
 
 async def statement() -> None:
-    """One that takes its cancelling for an outage, as those of the database do."""
+    """One that takes its cancelling for an outage."""
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:

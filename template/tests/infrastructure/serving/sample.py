@@ -1,0 +1,80 @@
+"""A service in a process of its own: `python -m tests.infrastructure.serving.sample PORT`.
+
+Its settings come from the environment, as in production.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from fastapi import APIRouter, Request, WebSocket
+from fastapi.responses import StreamingResponse
+
+from app.bootstrap.factory import create_app
+from app.bootstrap.settings import load_settings
+from app.core.feature import Feature
+from app.infrastructure.logging.setup import configure_logging
+from app.infrastructure.serving import feature as serving
+from app.infrastructure.serving.server import run
+from app.infrastructure.serving.stopping import Stopping, stopping_of
+from app.modules.health import feature as health
+
+settings = load_settings()
+router = APIRouter()
+
+
+@router.get("/pid")
+async def pid() -> int:
+    return os.getpid()
+
+
+@router.get("/waiting")
+async def wait_for(path: Path) -> int:
+    """Answers once the file is there; makes another one to say that it waits."""
+    path.with_suffix(".waiting").touch()
+    while not path.exists():  # noqa: ASYNC110, ASYNC240 (another process makes it)
+        await asyncio.sleep(0.01)
+    return os.getpid()
+
+
+@router.get("/stream")
+async def stream(request: Request) -> StreamingResponse:
+    """Says one word, and then nothing until the process stops."""
+    stopping: Stopping = stopping_of(request.scope["state"])
+
+    async def words() -> AsyncGenerator[str]:
+        stopped = asyncio.Event()
+        with stopping.telling(stopped.set):
+            yield "begun\n"
+            await stopped.wait()
+        yield "ended\n"
+
+    return StreamingResponse(words())
+
+
+@router.websocket("/socket")
+async def socket(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text("begun")
+    await websocket.receive_text()
+
+
+configure_logging(settings.log, deployed=True)
+features = [
+    serving.feature(settings.serve, environment=settings.environment),
+    Feature(name="sample", routers=(router,)),
+]
+app = create_app(settings, [*features, health.feature(features)])
+
+if __name__ == "__main__":
+    run(
+        "tests.infrastructure.serving.sample:app",
+        is_supervised=settings.serve.max_requests > 0,
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        log_config=None,
+        access_log=False,
+        **features[0].server_options,
+    )
