@@ -47,5 +47,6 @@ def feature(settings: ServeSettings, *, environment: Environment) -> Feature:
         serving=serving,
         middleware=(Middleware(ServingMiddleware, stopping=stopping, max_requests=most),),
         readiness=(ReadinessCheck(name="serving", check=check),),
-        server_options={"timeout_graceful_shutdown": settings.stop_seconds - round(drain_seconds)},
+        # Whole seconds; 0 would be none.
+        server_options={"timeout_graceful_shutdown": settings.stop_seconds - int(drain_seconds)},
     )

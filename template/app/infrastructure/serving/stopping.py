@@ -112,7 +112,7 @@ class Stopping:
             self._stop(number)
 
     def _close_port(self, number: int) -> None:
-        """uvicorn would hang up on clients whose connection is here and their request not yet."""
+        """The server would hang up on those whose connection is here and their request not yet."""
         import uvicorn  # noqa: PLC0415 (there already, where it serves)
 
         _, before = self._handlers.get(number, (None, None))

@@ -7,20 +7,23 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
 from fastapi import APIRouter, Request, WebSocket
 from fastapi.responses import StreamingResponse
 
 from app.bootstrap.factory import create_app
 from app.bootstrap.settings import load_settings
-from app.core.feature import Feature
+from app.core.feature import Feature, State
 from app.infrastructure.logging.setup import configure_logging
 from app.infrastructure.serving import feature as serving
 from app.infrastructure.serving.server import run
 from app.infrastructure.serving.stopping import Stopping, stopping_of
 from app.modules.health import feature as health
 
+logger = structlog.get_logger()
 settings = load_settings()
 router = APIRouter()
 
@@ -37,6 +40,15 @@ async def wait_for(path: Path) -> int:
     while not path.exists():  # noqa: ASYNC110, ASYNC240 (another process makes it)
         await asyncio.sleep(0.01)
     return os.getpid()
+
+
+@router.get("/forever")
+async def stream_forever() -> StreamingResponse:
+    async def words() -> AsyncGenerator[str]:
+        yield "begun\n"
+        await asyncio.Event().wait()
+
+    return StreamingResponse(words())
 
 
 @router.get("/stream")
@@ -61,10 +73,16 @@ async def socket(websocket: WebSocket) -> None:
     await websocket.receive_text()
 
 
+@asynccontextmanager
+async def lifespan(_: State) -> AsyncGenerator[State]:
+    yield {}
+    logger.info("sample closed")
+
+
 configure_logging(settings.log, deployed=True)
 features = [
     serving.feature(settings.serve, environment=settings.environment),
-    Feature(name="sample", routers=(router,)),
+    Feature(name="sample", routers=(router,), lifespan=lifespan),
 ]
 app = create_app(settings, [*features, health.feature(features)])
 

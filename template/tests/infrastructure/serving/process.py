@@ -1,0 +1,76 @@
+"""The sample as a process of its own. What is waited for has a bound that only a defect reaches."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+
+ROOT = Path(__file__).parents[3]
+PATIENCE_SECONDS = 90
+
+
+class Server:
+    def __init__(self, process: asyncio.subprocess.Process, address: str, log: Path) -> None:
+        self.process = process
+        self.address = address
+        self.log = log
+        self.client = httpx2.AsyncClient(
+            base_url=f"http://{address}/api/v1/", timeout=PATIENCE_SECONDS, trust_env=False
+        )
+
+    async def readiness(self) -> int | None:
+        """None: nobody listens."""
+        try:
+            return (await self.client.get(f"http://{self.address}/health/ready")).status_code
+        except httpx2.TransportError:
+            return None
+
+    async def end(self) -> int:
+        """The exit code."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self.process.wait()
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await condition():  # noqa: ASYNC110 (another process)
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def served(folder: Path, **environment: object) -> AsyncGenerator[Server]:
+    """Its variables by name; without any, those of development."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.infrastructure.serving.sample",
+            str(port),
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"]} | {key: str(it) for key, it in environment.items()},
+            stdout=output,
+            stderr=output,
+        )
+    server = Server(process, f"127.0.0.1:{port}", log)
+
+    async def is_up() -> bool:
+        assert process.returncode is None, log.read_text()
+        return await server.readiness() == 200
+
+    try:
+        await until(is_up)
+        yield server
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            process.terminate()
+            await process.wait()
+        await server.client.aclose()
