@@ -65,12 +65,13 @@ def test_pool_is_exhausted(project: Path) -> None:
 
 
 def test_told_to_stop(project: Path) -> None:
-    with faults.running(project) as service:
+    with faults.running(project, SERVE_DRAIN_SECONDS="3") as service:
         ledger, slow, status = faults.is_told_to_stop(service)
 
         print(ledger)
         assert slow == [200, 200, 200]
         assert status == 0
+        assert not ledger.cut, ledger
         assert not ledger.wrong, ledger
         assert not service.lost(ledger)
 

@@ -180,7 +180,10 @@ def pool_is_exhausted(service: Running, requests: int) -> list[httpx2.Response]:
 
 
 def is_told_to_stop(service: Running) -> tuple[Ledger, list[int], int]:
-    """SIGTERM while requests are answered: the ledger, the slow requests' answers, and the exit status."""
+    """SIGTERM below a load balancer, which sends nothing more once the readiness says so.
+
+    The ledger, the answers of slow requests that were under way, and the exit status.
+    """
 
     async def ask() -> tuple[Ledger, list[int]]:
         async with httpx2.AsyncClient(base_url=service.base, timeout=20) as client:
@@ -189,8 +192,10 @@ def is_told_to_stop(service: Running) -> tuple[Ledger, list[int], int]:
                 slow = [asyncio.create_task(client.get("slow")) for _ in range(3)]
                 await asyncio.sleep(0.5)
                 service.process.send_signal(signal.SIGTERM)
-                answers = await asyncio.gather(*slow)
-            return ledger, [answer.status_code for answer in answers]
+                while (await client.get("/health/ready")).status_code == 200:  # noqa: ASYNC110 (as they do)
+                    await asyncio.sleep(0.1)
+            answers = await asyncio.gather(*slow)
+        return ledger, [answer.status_code for answer in answers]
 
     ledger, answers = asyncio.run(ask())
     return ledger, answers, service.process.wait(30)

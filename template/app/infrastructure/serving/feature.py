@@ -47,6 +47,11 @@ def feature(settings: ServeSettings, *, environment: Environment) -> Feature:
         serving=serving,
         middleware=(Middleware(ServingMiddleware, stopping=stopping, max_requests=most),),
         readiness=(ReadinessCheck(name="serving", check=check),),
-        # Whole seconds; 0 would be none.
-        server_options={"timeout_graceful_shutdown": settings.stop_seconds - int(drain_seconds)},
+        server_options={
+            # Whole seconds; 0 would be none.
+            "timeout_graceful_shutdown": settings.stop_seconds - int(drain_seconds),
+            # A worker that says nothing for so long is killed. On a small or busy machine it takes
+            # that long until it begins to speak.
+            "timeout_worker_healthcheck": 60,
+        },
     )
