@@ -29,7 +29,8 @@ def failures(
     if not requests:
         yield "no request was answered"
     if failure_ratio > max_failure_ratio:
-        yield f"{failure_ratio:.2%} of the requests failed, more than {max_failure_ratio:.2%}"
+        share, bound = 100 * failure_ratio, 100 * max_failure_ratio
+        yield f"{share:.1f} % of the requests failed, more than {bound:.1f} %"
     if p95_ms > max_p95_ms:
         yield f"a twentieth of the requests took more than {p95_ms:.0f} ms, not {max_p95_ms:.0f} ms"
 

@@ -56,7 +56,7 @@ class TestFailures:
         [
             (100, 0.01, 1000, []),
             (0, 0, 0, ["no request was answered"]),
-            (100, 0.02, 1000, ["2.00% of the requests failed, more than 1.00%"]),
+            (100, 0.02, 1000, ["2.0 % of the requests failed, more than 1.0 %"]),
             (100, 0, 1001, ["a twentieth of the requests took more than 1001 ms, not 1000 ms"]),
         ],
     )
@@ -119,7 +119,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 class TestScenarios:
     def test_do_what_the_service_offers(self, url: str, app: FastAPI) -> None:
-        """By the names of the routes, or each book would have a line of its own."""
+        """By the names of the routes, or each id would have a line of its own."""
         done = run("-m", "tests.load_each_task", url)
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
