@@ -70,8 +70,20 @@ async def connect_postgresql(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 
     """`asyncpg.connect`, whose many ways to fail become one."""
     try:
         return await asyncpg.connect(*args, **kwargs)
+    except asyncpg.ProtocolViolationError as exc:
+        raise DatabaseUnreachableError(_refusal(str(exc))) from exc
     except _CONNECT_ERRORS as exc:
         raise DatabaseUnreachableError(type(exc).__name__) from exc
+
+
+def _refusal(message: str) -> str:
+    """`unsupported startup parameter: statement_timeout`."""
+    if "startup parameter" not in message:
+        return "ProtocolViolationError"
+    return (
+        "a PgBouncer in between takes no timeouts: set DATABASE_PREPARED_STATEMENTS=false, or let "
+        "it ignore these startup parameters"
+    )
 
 
 def translate_outages(engine: AsyncEngine) -> None:

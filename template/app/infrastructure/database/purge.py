@@ -13,6 +13,7 @@ from app.core.extensions import Extensions
 from app.infrastructure.timing.regular import regularly
 
 from .database import Database
+from .patience import allow_long_statements
 
 logger = structlog.get_logger()
 
@@ -36,6 +37,7 @@ async def purge(database: Database, extensions: Extensions) -> dict[str, int]:
     counts = {}
     for item in extensions.of(Purge):
         async with database.transaction() as session:
+            await allow_long_statements(session)
             counts[item.name] = await item.purge(session, datetime.now(UTC))
     return counts
 

@@ -18,7 +18,12 @@ from app.core.feature import Feature, State
 from app.infrastructure.database.after_commit import after_commit, after_rollback
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.engine import open_engine
-from app.infrastructure.database.errors import DatabaseLockedError, StatementTimeoutError
+from app.infrastructure.database.errors import (
+    DatabaseLockedError,
+    DatabaseUnreachableError,
+    StatementTimeoutError,
+)
+from app.infrastructure.database.patience import allow_long_statements
 from app.infrastructure.database.session import SessionDep
 from app.infrastructure.database.settings import DatabaseSettings
 from app.infrastructure.http.time_limit import time_limit
@@ -98,6 +103,34 @@ class TestServerTimeouts:
 
         assert shown == ["0", "0", "0"]
 
+    @pytest.mark.parametrize(
+        ("message", "reason"),
+        [
+            ("unsupported startup parameter: statement_timeout", "PREPARED_STATEMENTS=false, or"),
+            ("something about hunter2", "(ProtocolViolationError)"),
+        ],
+    )
+    async def test_that_pgbouncer_refuses_say_what_to_do(self, message: str, reason: str) -> None:
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # asyncpg asks for TLS first, and then speaks without.
+            await reader.readexactly(8)
+            writer.write(b"N")
+            length = int.from_bytes(await reader.readexactly(4), "big")
+            await reader.readexactly(length - 4)
+            fields = f"SFATAL\0C08P01\0M{message}\0\0".encode()
+            writer.write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+            writer.close()
+
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            url = SecretStr(f"postgresql://ada@127.0.0.1:{port}/name")
+            async with opened(DatabaseSettings(url=url)) as database, database.reading() as session:
+                with pytest.raises(DatabaseUnreachableError) as caught:
+                    await session.execute(text("SELECT 1"))
+
+        assert reason in caught.value.detail
+        assert "hunter2" not in caught.value.detail
+
     async def test_end_a_slow_statement(self, postgresql: DatabaseSettings) -> None:
         async with opened(postgresql, statement_timeout_seconds=0.01) as database:
             for session_of in (database.transaction, database.reading):
@@ -107,6 +140,16 @@ class TestServerTimeouts:
                 # The connection is still good.
                 async with session_of() as session:
                     assert await session.scalar(text("SELECT 1")) == 1
+
+    async def test_do_not_end_what_may_take_long(self, database_settings: DatabaseSettings) -> None:
+        async with (
+            opened(database_settings, statement_timeout_seconds=0.01) as database,
+            database.transaction() as session,
+        ):
+            await allow_long_statements(session)
+            if not database_settings.is_embedded:
+                await session.execute(text("SELECT pg_sleep(0.02)"))
+            assert await session.scalar(text("SELECT 1")) == 1
 
     async def test_end_waiting_for_a_lock(self, postgresql: DatabaseSettings) -> None:
         lock = text("LOCK TABLE alembic_version")

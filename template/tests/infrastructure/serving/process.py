@@ -63,7 +63,9 @@ async def served(folder: Path, **environment: object) -> AsyncGenerator[Server]:
 
     async def is_up() -> bool:
         assert process.returncode is None, log.read_text()
-        return await server.readiness() == 200
+        workers = int(str(environment.get("WEB_CONCURRENCY", 1)))
+        started = log.read_text().count("Application startup complete")
+        return started == workers and await server.readiness() == 200
 
     try:
         await until(is_up)
