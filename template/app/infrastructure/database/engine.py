@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from .errors import connect_postgresql, translate_outages
 from .pool import FairPool
 from .settings import DatabaseSettings
+from .slow_queries import log_slow_queries
 
 # How long a statement waits for another process that writes to the same SQLite file.
 _SQLITE_BUSY_SECONDS = 10
@@ -36,6 +37,8 @@ def open_engine(settings: DatabaseSettings, purpose: Literal["read", "write"]) -
         _prepare_sqlite(engine, begins=purpose == "write")
     elif not settings.prepared_statements and purpose == "write":
         _limit_transactions(engine, settings.server_timeouts)
+    if settings.slow_query_seconds:
+        log_slow_queries(engine, settings.slow_query_seconds)
     translate_outages(engine)
     return engine
 

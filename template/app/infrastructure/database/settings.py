@@ -42,6 +42,9 @@ class DatabaseSettings(SettingsGroup):
     purge_interval_seconds: Annotated[float, Field(ge=0)] = 86_400
     """How often each process deletes what has expired; 0: only `db purge` does. A day: what has
     expired is refused anyway, it only takes room."""
+    slow_query_seconds: Annotated[float, Field(ge=0)] = 0.5
+    """From which time on a statement is logged with its origin; 0: none is. A request needs
+    several, and people notice a second."""
     echo: bool = False
     """Log every statement, with its parameters: for development only."""
 
