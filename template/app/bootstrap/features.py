@@ -32,6 +32,9 @@ from app.infrastructure.http_client import feature as http_client
 # {% if outbox %}
 from app.infrastructure.outbox import feature as outbox
 # {% endif %}
+# {% if profiling %}
+from app.infrastructure.profiling import feature as profiling
+# {% endif %}
 # {% if rate_limit %}
 from app.infrastructure.rate_limit import feature as rate_limit
 # {% endif %}
@@ -214,6 +217,9 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         book_cache.feature(),
         # {% endif %}
         docs.feature(settings.docs, title=TITLE, deployed=deployed),
+        # {% if profiling %}
+        profiling.feature(settings.profiling, environment=settings.environment),
+        # {% endif %}
         *custom_features(settings),
         # {% if events %}
         # Closed first: its handlers may use all that is above.

@@ -39,6 +39,9 @@ from app.infrastructure.logging.settings import LogSettings
 # {% if outbox %}
 from app.infrastructure.outbox.settings import OutboxSettings
 # {% endif %}
+# {% if profiling %}
+from app.infrastructure.profiling.settings import ProfilingSettings
+# {% endif %}
 # {% if rate_limit %}
 from app.infrastructure.rate_limit.settings import RateLimitSettings
 # {% endif %}
@@ -189,6 +192,9 @@ class Settings(CustomSettings):
     # {% endif %}
     # {% if pages %}
     page: PageSettings = PageSettings()
+    # {% endif %}
+    # {% if profiling %}
+    profiling: ProfilingSettings = ProfilingSettings()
     # {% endif %}
     # {% if rate_limit %}
     rate_limit: RateLimitSettings = RateLimitSettings()
