@@ -4,18 +4,19 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
 from app.bootstrap.factory import create_app
 from app.bootstrap.features import enabled_features
-from app.bootstrap.lifespan import open_features
+from app.bootstrap.lifespan import open_features, supervise
 from app.bootstrap.settings import Settings, load_settings
 from app.bootstrap.variables import ConfigurationError
 from app.core.errors import DomainError
-from app.core.feature import State
+from app.core.feature import Feature, Process, State
 from app.core.variables import variables
 from app.infrastructure.logging.setup import configure_logging
 
@@ -28,9 +29,9 @@ class Runner:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def run(self, job: Callable[[State], Awaitable[Result]]) -> Result:
+    def run(self, job: Callable[[State], Awaitable[Result]], *, works: bool = False) -> Result:
         async def with_features() -> Result:
-            async with open_features(enabled_features(self.settings)) as state:
+            async with open_features(enabled_features(self.settings), works=works) as state:
                 return await job(state)
 
         return asyncio.run(with_features())
@@ -48,15 +49,10 @@ def serve(
     """Serve HTTP. WEB_CONCURRENCY sets the workers, FORWARDED_ALLOW_IPS the trusted proxies."""
     settings = _settings(context)
     everywhere = "0.0.0.0" if settings.environment.is_deployed else "127.0.0.1"  # noqa: S104
-    options = {
-        name: value
-        for feature in enabled_features(settings)
-        for name, value in feature.server_options.items()
-    }
     _serve(
         host or everywhere,
         port or settings.port,
-        options,
+        enabled_features(settings),
         # A worker that is to be replaced needs somebody who does it.
         is_supervised=settings.serve.max_requests > 0,
     )
@@ -98,7 +94,7 @@ def _openapi(context: typer.Context) -> dict[str, Any]:
     return create_app(settings, enabled_features(settings)).openapi()
 
 
-def _serve(host: str, port: int, options: Mapping[str, Any], *, is_supervised: bool) -> None:
+def _serve(host: str, port: int, features: Sequence[Feature], *, is_supervised: bool) -> None:
     # Asked before the workers are: each would fail with a traceback of its own.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -114,8 +110,12 @@ def _serve(host: str, port: int, options: Mapping[str, Any], *, is_supervised: b
             raise typer.Exit(1) from None
     from app.infrastructure.serving.server import run  # noqa: PLC0415 (the others do without)
 
+    options = {
+        name: value for feature in features for name, value in feature.server_options.items()
+    }
     run(
         "app.main:app",
+        supervised=partial(supervise, features, Process.SERVICE),
         is_supervised=is_supervised,
         host=host,
         port=port,

@@ -1,13 +1,16 @@
 """The entry point of background processes: `celery -A app.worker worker`, and `... beat`."""
 
+import os
 import sys
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from app.bootstrap.features import enabled_features
-from app.bootstrap.lifespan import open_features
+from app.bootstrap.lifespan import open_features, supervise
 from app.bootstrap.settings import load_settings
 from app.bootstrap.variables import ConfigurationError
-from app.core.feature import extensions_of
+from app.core.feature import Process, extensions_of
 from app.infrastructure.celery.worker import create_worker
 from app.infrastructure.logging.setup import configure_logging
 
@@ -18,4 +21,19 @@ except ConfigurationError as exc:
 
 configure_logging(settings.log, deployed=settings.environment.is_deployed)
 features = enabled_features(settings)
-app = create_worker(extensions_of(features), partial(open_features, features))
+
+
+@contextmanager
+def supervised() -> Generator[None]:
+    """Around the lives of the processes that a worker forks."""
+    with ExitStack() as stack:
+        try:
+            os.environ |= stack.enter_context(supervise(features, Process.WORKER))
+        except OSError as exc:
+            sys.exit(str(exc))
+        yield
+
+
+app = create_worker(
+    extensions_of(features), partial(open_features, features, works=True), supervised
+)

@@ -29,6 +29,9 @@ from app.infrastructure.events import feature as events
 # {% if http_client %}
 from app.infrastructure.http_client import feature as http_client
 # {% endif %}
+# {% if metrics %}
+from app.infrastructure.metrics import feature as metrics
+# {% endif %}
 # {% if outbox %}
 from app.infrastructure.outbox import feature as outbox
 # {% endif %}
@@ -222,8 +225,12 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% endif %}
         *custom_features(settings),
         # {% if events %}
-        # Closed first: its handlers may use all that is above.
+        # Closed early: its handlers may use all that is above.
         events.feature(settings.events, settings.redis),
+        # {% endif %}
+        # {% if metrics %}
+        # It shows what all the others have opened.
+        metrics.feature(settings.metrics, deployed=deployed),
         # {% endif %}
     ]
     return [*features, health.feature(features)]

@@ -1,19 +1,21 @@
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
-from app.core.feature import Feature, extensions_of
+from app.core.feature import Feature, Process, extensions_of
 
 
 @asynccontextmanager
 async def open_features(
-    features: Sequence[Feature], *, serves: bool = False
+    features: Sequence[Feature], *, serves: bool = False, works: bool = False
 ) -> AsyncGenerator[dict[str, Any]]:
     """Open every feature in order and close them in reverse, also when a later one fails.
 
     `serves`: the process answers requests, so what features do beside them is begun as well.
+    `works`: it works in the background until it is told to stop.
     """
-    state: dict[str, Any] = {"extensions": extensions_of(features)}
+    process = Process.SERVICE if serves else Process.WORKER if works else Process.COMMAND
+    state: dict[str, Any] = {"extensions": extensions_of(features), "process": process}
     async with AsyncExitStack() as stack:
         for feature in features:
             if feature.lifespan is None:
@@ -26,3 +28,14 @@ async def open_features(
             if serves and feature.serving is not None:
                 await stack.enter_async_context(feature.serving(state))
         yield state
+
+
+@contextmanager
+def supervise(features: Sequence[Feature], process: Process) -> Generator[dict[str, str]]:
+    """For a process that starts several others: what they need in their environment."""
+    environment: dict[str, str] = {}
+    with ExitStack() as stack:
+        for feature in features:
+            if feature.supervising is not None:
+                environment |= stack.enter_context(feature.supervising(process))
+        yield environment

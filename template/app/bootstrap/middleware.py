@@ -4,6 +4,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app.core.feature import Feature, extensions_of
+from app.core.routing import ProbePath
 from app.infrastructure.http.compression import CompressionMiddleware
 from app.infrastructure.http.headers import RequestIdMiddleware, SecurityHeadersMiddleware
 from app.infrastructure.http.limits import (
@@ -24,9 +25,12 @@ def service_middleware(settings: Settings, features: Sequence[Feature]) -> list[
     What names, logs and decorates a response comes before `ProblemMiddleware`, so that error
     answers get it too; what may refuse a request comes after, so that it can simply raise.
     """
+    extensions = extensions_of(features)
+    probes = tuple(probe.prefix for probe in extensions.of(ProbePath))
     outer = [
         Middleware(RequestIdMiddleware),
-        Middleware(AccessLogMiddleware),
+        Middleware(AccessLogMiddleware, probes=probes),
+        *(layer for feature in features for layer in feature.outer_middleware),
         Middleware(SecurityHeadersMiddleware, hsts_seconds=settings.security.hsts_seconds),
     ]
     if settings.cors.origins:
@@ -47,13 +51,13 @@ def service_middleware(settings: Settings, features: Sequence[Feature]) -> list[
     return [
         *outer,
         Middleware(ProblemMiddleware),
-        Middleware(TrustedHostMiddleware, allowed=settings.trusted.hosts),
+        Middleware(TrustedHostMiddleware, allowed=settings.trusted.hosts, probes=probes),
         Middleware(CompressionMiddleware),
         Middleware(TimeLimitMiddleware, seconds=settings.request.timeout_seconds),
         Middleware(
             BodyLimitMiddleware,
             max_bytes=settings.request.max_body_bytes,
-            allowances=extensions_of(features).of(BodyAllowance),
+            allowances=extensions.of(BodyAllowance),
         ),
         *(layer for feature in features for layer in feature.middleware),
     ]

@@ -36,6 +36,9 @@ from app.infrastructure.http.settings import (
 from app.infrastructure.http_client.settings import HttpClientSettings
 # {% endif %}
 from app.infrastructure.logging.settings import LogSettings
+# {% if metrics %}
+from app.infrastructure.metrics.settings import MetricsSettings
+# {% endif %}
 # {% if outbox %}
 from app.infrastructure.outbox.settings import OutboxSettings
 # {% endif %}
@@ -181,6 +184,9 @@ class Settings(CustomSettings):
     idempotency: IdempotencySettings = IdempotencySettings()
     # {% endif %}
     log: LogSettings = LogSettings()
+    # {% if metrics %}
+    metrics: MetricsSettings = MetricsSettings()
+    # {% endif %}
     # {% if sse %}
     notice_stream: NoticeStreamSettings = NoticeStreamSettings()
     # {% endif %}

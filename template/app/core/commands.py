@@ -8,10 +8,15 @@ from .feature import CommandRunner, State
 Result = TypeVar("Result")
 
 
-def run_job(context: typer.Context, job: Callable[[State], Awaitable[Result]]) -> Result:
-    """What a management command does with the features open, as in a request."""
+def run_job(
+    context: typer.Context, job: Callable[[State], Awaitable[Result]], *, works: bool = False
+) -> Result:
+    """What a management command does with the features open, as in a request.
+
+    `works`: it goes on until it is told to stop.
+    """
     runner: CommandRunner = context.obj
-    return runner.run(job)
+    return runner.run(job, works=works)
 
 
 def fail(message: str) -> NoReturn:

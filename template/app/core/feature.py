@@ -1,8 +1,9 @@
 """The one shape in which a feature plugs into the service."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, Protocol, TypeVar
 
 import typer
@@ -16,10 +17,21 @@ Lifespan = Callable[[State], AbstractAsyncContextManager[State]]
 Result = TypeVar("Result")
 
 
+class Process(Enum):
+    """What a process is for; `state["process"]`."""
+
+    COMMAND = auto()
+    """Does one thing, and ends."""
+    SERVICE = auto()
+    """Answers requests."""
+    WORKER = auto()
+    """Works in the background until it is told to stop."""
+
+
 class CommandRunner(Protocol):
     """Runs what a management command does with the features open, as in a request."""
 
-    def run(self, job: Callable[[State], Awaitable[Result]]) -> Result: ...
+    def run(self, job: Callable[[State], Awaitable[Result]], *, works: bool = False) -> Result: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +70,17 @@ class Feature:
     For what runs beside them all the time. Other processes may open the features for a moment, or
     let their event loop stand still in between.
     """
+    supervising: Callable[[Process], AbstractContextManager[Mapping[str, str]]] | None = None
+    """Entered in a process that starts several others of this kind, around their lives.
+
+    It yields what they find in their environment, and opens nothing that a fork would share.
+    """
     extensions: tuple[object, ...] = ()
     """What it offers to other features; see `Extensions`."""
     middleware: tuple[Middleware, ...] = ()
     """Pure ASGI, outermost first, inside the service's own middleware."""
+    outer_middleware: tuple[Middleware, ...] = ()
+    """The same, but outside of what makes answers of errors: it sees every answer as it is sent."""
     exposed_headers: tuple[str, ...] = ()
     """Headers of answers that browser applications on other origins may read."""
     readiness: tuple[ReadinessCheck, ...] = ()

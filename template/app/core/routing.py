@@ -1,5 +1,6 @@
 from abc import ABC
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -9,6 +10,16 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 API_PREFIX = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePath:
+    """What the platform asks every few seconds, by address; an entry of `Feature.extensions`.
+
+    Requests below it may name any host, and are neither logged nor counted.
+    """
+
+    prefix: str
 
 
 def route_path(scope: Scope) -> str:

@@ -9,6 +9,7 @@ from app.infrastructure.redis.settings import RedisSettings
 
 from .commands import build_commands
 from .http import ConditionalMiddleware
+from .measures import CacheMeasures
 from .settings import CacheSettings
 
 
@@ -27,5 +28,6 @@ def feature(settings: CacheSettings, redis: RedisSettings) -> Feature:
         name="cache",
         lifespan=lifespan,
         middleware=(Middleware(ConditionalMiddleware),),
+        extensions=(CacheMeasures(),),
         commands={"cache": build_commands(is_shared=is_shared)},
     )

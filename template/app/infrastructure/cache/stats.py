@@ -6,7 +6,7 @@ from app.infrastructure.redis.outage import OutageGuard
 
 @dataclass(slots=True)
 class CacheStats:
-    """What this process has seen since its start, for metrics; hits and misses by kind of entry."""
+    """What this process has seen since its start; hits and misses by kind of entry."""
 
     guard: OutageGuard
     hits: Counter[str] = field(default_factory=Counter)

@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError, UnavailableError
 from app.core.feature import State
+from app.core.measures import Counter, Histogram
 from app.infrastructure.database.affected import affected
+from app.infrastructure.database.after_commit import count_after_commit
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.purge import Purge
 from app.infrastructure.database.upsert import upsert
@@ -29,6 +31,10 @@ from .tasks import Task, TaskContext, TaskListener, TaskMessage
 logger = structlog.get_logger()
 
 FAILED = "task.failed"
+DURATIONS = Histogram(
+    "task_duration_seconds", "Attempts at tasks, by what became of them.", "task", "outcome"
+)
+GIVEN_UP = Counter("tasks_given_up", "Tasks that have failed for good.", "task")
 # A broker hands out again within hours.
 _REMEMBERED = timedelta(days=7)
 
@@ -83,13 +89,15 @@ class TaskRunner:
             logger.exception("task failed", name=message.name, attempt=attempt)
             raise
         finally:
+            seconds = perf_counter() - started
+            DURATIONS.observe(seconds, message.name, outcome)
             logger.info(
                 "task",
                 name=message.name,
                 attempt=attempt,
                 outcome=outcome,
                 error=error,
-                duration_ms=round((perf_counter() - started) * 1000, 2),
+                duration_ms=round(seconds * 1000, 2),
             )
 
     async def fail(
@@ -100,6 +108,9 @@ class TaskRunner:
             await keep(session, message, error=type(error).__name__, code=code, attempts=attempts)
             for listener in self._followers(message):
                 await listener.failing(session, message, code)
+            # Of an unknown name there could be any number.
+            name = message.name if message.name in self._tasks else "unknown"
+            count_after_commit(session, GIVEN_UP, name)
 
     async def _attempt(self, message: TaskMessage, attempt: int) -> str:
         task = self._tasks[message.name]

@@ -9,10 +9,10 @@ from app.infrastructure.database.purge import PurgedElsewhere
 from .broker import Broker, CelerySetup, create_celery
 from .commands import build_commands
 from .dead_letters import DeadLetterPurge
-from .execution import ExecutionPurge, TaskRunner
+from .execution import DURATIONS, GIVEN_UP, ExecutionPurge, TaskRunner
 from .local import LocalSender
 from .purging import purge_expired
-from .queue import BrokerSender, Sender, TaskQueue, task_queue_of
+from .queue import LOST, BrokerSender, Sender, TaskQueue, task_queue_of
 from .settings import CelerySettings
 from .tasks import Periodic
 
@@ -47,6 +47,9 @@ def feature(
             purge_expired,
             ExecutionPurge(),
             DeadLetterPurge(settings),
+            DURATIONS,
+            GIVEN_UP,
+            LOST,
             *_scheduled(broker, purge_interval_seconds),
         ),
         readiness=(ReadinessCheck(name="tasks", check=_check, is_required=False),),

@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 from app.core.errors import UnavailableError
 from app.core.extensions import Extensions
 from app.core.feature import State
+from app.core.measures import Counter
 from app.infrastructure.database.after_commit import after_commit
 from app.infrastructure.database.database import Database
 
@@ -34,6 +35,9 @@ logger = structlog.get_logger()
 # Enough for hundreds of messages a second; threads that wait for a dead broker are no more.
 _THREADS = 4
 _PING_TIMEOUT_SECONDS = 1
+
+
+LOST = Counter("tasks_lost", "Tasks that could not be sent.", "task")
 
 
 class Sender(ABC):
@@ -145,6 +149,7 @@ class TaskQueue:
             await self.send(message)
         except BrokerUnreachableError as exc:
             self.lost += 1
+            LOST.add(message.name)
             reason = type(exc.__cause__).__name__
             logger.error(  # noqa: TRY400 (the traceback says no more)
                 "task lost", name=message.name, id=str(message.id), reason=reason, lost=self.lost

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, cast
 
 import structlog
@@ -27,8 +29,15 @@ logger = structlog.get_logger()
 _HEARTBEAT_SECONDS = 5
 
 
-def create_worker(extensions: Extensions, open_features: OpenFeatures) -> Celery:
-    """The application of workers and beat; ends the process if there is no broker."""
+def create_worker(
+    extensions: Extensions,
+    open_features: OpenFeatures,
+    supervised: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Celery:
+    """The application of workers and beat; ends the process if there is no broker.
+
+    `supervised` is entered by the parent of the worker's processes, around their lives.
+    """
     (setup,) = extensions.of(CelerySetup)
     try:
         celery = create_celery(setup, extensions)
@@ -44,6 +53,7 @@ def create_worker(extensions: Extensions, open_features: OpenFeatures) -> Celery
     for task in extensions.of(Task):
         _register(celery, task, setup)
     _connect(celery)
+    _supervise(supervised)
     _quieten()
     return celery
 
@@ -125,6 +135,19 @@ def _connect(celery: Celery) -> None:
     signals.worker_process_shutdown.connect(close_features, weak=False)
     signals.task_failure.connect(keep_lost, weak=False)
     signals.setup_logging.connect(leave_logging_alone, weak=False)
+
+
+def _supervise(supervised: Callable[[], AbstractContextManager[None]]) -> None:
+    stack = ExitStack()
+
+    def begin(**_: object) -> None:
+        stack.enter_context(supervised())
+
+    def end(**_: object) -> None:
+        stack.close()
+
+    signals.worker_init.connect(begin, weak=False)
+    signals.worker_shutdown.connect(end, weak=False)
 
 
 def _keep(celery: Celery, message: TaskMessage, error: Exception, *, attempts: int) -> bool:

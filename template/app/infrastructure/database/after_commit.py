@@ -3,6 +3,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.measures import Counter
+
 logger = structlog.get_logger()
 
 Callback = Callable[[], Awaitable[None]]
@@ -17,6 +19,15 @@ def after_commit(session: AsyncSession, callback: Callback) -> None:
     it.
     """
     session.info.setdefault(_COMMIT, []).append(callback)
+
+
+def count_after_commit(session: AsyncSession, counter: Counter, *values: str) -> None:
+    """Only what is stored has happened."""
+
+    async def count() -> None:
+        counter.add(*values)
+
+    after_commit(session, count)
 
 
 def after_rollback(session: AsyncSession, callback: Callback) -> None:

@@ -9,6 +9,7 @@ from app.core.settings import Environment
 
 from .commands import build_commands
 from .database import Database
+from .measures import PoolMeasures
 from .migrations import check_schema, upgrade
 from .purge import Purge, PurgedElsewhere, purging
 from .settings import DatabaseSettings
@@ -29,6 +30,7 @@ def feature(settings: DatabaseSettings, *, environment: Environment) -> Feature:
     return Feature(
         name="database",
         lifespan=lifespan,
+        extensions=(PoolMeasures(),),
         readiness=(ReadinessCheck(name="database", check=_Check()),),
         commands={"db": build_commands(settings)},
     )

@@ -21,7 +21,18 @@ class FairPool(AsyncAdaptedQueuePool):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (handed through)
         super().__init__(*args, **kwargs)
-        self._slots = anyio.Semaphore(self.size() + self._max_overflow, fast_acquire=True)
+        self.timeouts = 0
+        """Who asked in vain, since the start."""
+        self._slots = anyio.Semaphore(self.most, fast_acquire=True)
+
+    @property
+    def most(self) -> int:
+        """How many connections there may be at once."""
+        return self.size() + self._max_overflow
+
+    @property
+    def waiting(self) -> int:
+        return self._slots.statistics().tasks_waiting
 
     def _do_get(self) -> ConnectionPoolEntry:
         try:
@@ -43,4 +54,5 @@ class FairPool(AsyncAdaptedQueuePool):
             with anyio.fail_after(self._timeout):
                 await self._slots.acquire()
         except TimeoutError:
+            self.timeouts += 1
             raise DatabaseBusyError from None

@@ -42,7 +42,7 @@ def build_commands(settings: EventsSettings, redis: RedisSettings) -> typer.Type
             await consumer.run()
             logger.info("consumer stopped")
 
-        _with_server(context, settings, job)
+        _with_server(context, settings, job, works=True)
 
     @commands.command()
     def consumer_health() -> None:
@@ -83,6 +83,8 @@ def _with_server(
     context: typer.Context,
     settings: EventsSettings,
     job: Callable[[State, Redis, Keys], Awaitable[None]],
+    *,
+    works: bool = False,
 ) -> None:
     async def with_server(state: State) -> None:
         clients = redis_clients_of(state)
@@ -95,7 +97,7 @@ def _with_server(
             # Not its text, which may hold the address.
             fail(f"Redis is out of reach ({type(exc).__name__}).")
 
-    run_job(context, with_server)
+    run_job(context, with_server, works=works)
 
 
 def _line(letter: DeadLetter) -> str:

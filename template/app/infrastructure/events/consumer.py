@@ -14,12 +14,12 @@ from app.infrastructure.redis.clients import RedisClients
 from app.infrastructure.redis.outage import OutageGuard
 from app.infrastructure.timing.waiting import happens_within
 
+from .bus import event_bus_of
 from .dead_letters import DeadLetters
 from .reader import Desk, Reader
 from .receiver import Receiver
 from .running import HandlerRunner
 from .settings import EventsSettings
-from .stats import EventStats
 from .stream import Subscription
 
 HEARTBEAT = "events-consumer"
@@ -61,7 +61,7 @@ class Consumer:
         *,
         block_seconds: float,
     ) -> None:
-        self.stats = EventStats()
+        self.stats = event_bus_of(state).stats
         self.streams = settings.sources or (keys.stream,)
         self._heartbeat = Heartbeat(settings.heartbeat_folder, HEARTBEAT)
         self._stop = asyncio.Event()

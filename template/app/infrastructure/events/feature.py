@@ -10,6 +10,7 @@ from .bus import EventBus
 from .commands import build_commands
 from .consumer import Keys
 from .handlers import PublicEventHandler
+from .measures import EventMeasures
 from .receipts import ReceiptPurge
 from .receiver import Receiver
 from .running import HandlerRunner
@@ -45,7 +46,7 @@ def feature(settings: EventsSettings, redis: RedisSettings) -> Feature:
     return Feature(
         name="events",
         lifespan=lifespan,
-        extensions=(ReceiptPurge(settings),),
+        extensions=(ReceiptPurge(settings), EventMeasures()),
         commands={"events": build_commands(settings, redis)},
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class EventStats:
-    """What this process has seen since its start, for metrics."""
+    """What this process has seen since its start."""
 
     handled: Counter[str] = field(default_factory=Counter)
     """By handler."""

@@ -10,18 +10,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.routing import API_PREFIX, route_path
 from app.infrastructure.http.headers import header
 
-# Platforms probe by IP address, over plain HTTP, without our host name.
-PROBE_PREFIX = "/health/"
-
 
 class TrustedHostMiddleware:
     """Answers only for the host names in `allowed`; `*.example.com` covers subdomains.
 
-    Starlette's own answers in plain text and cannot leave out the health probes.
+    Starlette's own answers in plain text and cannot leave out the `probes`: platforms send them by
+    IP address, without our host name.
     """
 
-    def __init__(self, app: ASGIApp, *, allowed: tuple[str, ...]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, allowed: tuple[str, ...], probes: tuple[str, ...] = ()
+    ) -> None:
         self.app = app
+        self.probes = probes
         self.any = "*" in allowed
         hosts = [host.lower() for host in allowed]
         self.exact = {host for host in hosts if not host.startswith("*.")}
@@ -35,7 +36,7 @@ class TrustedHostMiddleware:
         await self.app(scope, receive, send)
 
     def _accepts(self, scope: Scope) -> bool:
-        if self.any or scope["type"] != "http" or scope["path"].startswith(PROBE_PREFIX):
+        if self.any or scope["type"] != "http" or scope["path"].startswith(self.probes):
             return True
         host = (header(scope, b"host") or b"").decode("latin-1").lower()
         if not host.endswith("]"):  # an IPv6 address without a port keeps its colons

@@ -17,7 +17,7 @@ logger = structlog.get_logger()
 
 @dataclass(slots=True)
 class UpstreamCounters:
-    """Since the process started; for metrics."""
+    """Since the process started."""
 
     requests: int = 0
     """Calls, whatever became of them."""

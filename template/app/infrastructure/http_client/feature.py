@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from app.core.feature import Feature, State
 
 from .clients import HttpClients, tls_context
+from .measures import UpstreamMeasures
 from .settings import HttpClientSettings
 
 
@@ -21,7 +22,7 @@ def feature(settings: HttpClientSettings, *, title: str) -> Feature:
         finally:
             await clients.aclose()
 
-    return Feature(name="http_client", lifespan=lifespan)
+    return Feature(name="http_client", lifespan=lifespan, extensions=(UpstreamMeasures(),))
 
 
 def user_agent(title: str) -> str:

@@ -5,18 +5,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = structlog.get_logger()
 
-# Probes come every few seconds and say nothing; failing ones are logged by the readiness route.
-_QUIET_PREFIX = "/health/"
-
 
 class AccessLogMiddleware:
-    """One line for each request: method, path without the query, status, milliseconds, client."""
+    """One line for each request: method, path without the query, status, milliseconds, client.
 
-    def __init__(self, app: ASGIApp) -> None:
+    None for `probes`, which come every few seconds and say nothing.
+    """
+
+    def __init__(self, app: ASGIApp, *, probes: tuple[str, ...] = ()) -> None:
         self.app = app
+        self.probes = probes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(_QUIET_PREFIX):
+        if scope["type"] != "http" or scope["path"].startswith(self.probes):
             await self.app(scope, receive, send)
             return
         started = perf_counter()

@@ -37,7 +37,7 @@ def build_commands(settings: OutboxSettings) -> typer.Typer:
     @commands.command()
     def relay(context: typer.Context) -> None:
         """Send what waits, until stopped. A process that serves does so itself."""
-        run_job(context, _relay)
+        run_job(context, _relay, works=True)
 
     @commands.command()
     def drop(

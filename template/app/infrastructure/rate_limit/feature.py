@@ -6,7 +6,7 @@ from starlette.middleware import Middleware
 from app.core.feature import Feature, State
 from app.infrastructure.redis.clients import redis_clients_of
 
-from .limiter import LIMIT, REMAINING, RESET, RateLimiter
+from .limiter import DECISIONS, LIMIT, REMAINING, RESET, RateLimiter
 from .middleware import RateLimitMiddleware
 from .redis_store import RedisStore
 from .refusals import RateLimitErrors
@@ -26,7 +26,7 @@ def feature(settings: RateLimitSettings) -> Feature:
         name="rate_limit",
         lifespan=lifespan,
         middleware=(Middleware(RateLimitMiddleware),),
-        extensions=(RateLimitErrors(),),
+        extensions=(RateLimitErrors(), DECISIONS),
         exposed_headers=(LIMIT, REMAINING, RESET),
     )
 

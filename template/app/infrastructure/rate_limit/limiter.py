@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 from app.core.errors import UnavailableError
 from app.core.extensions import Extensions
 from app.core.feature import State
+from app.core.measures import Counter
 from app.core.principal import Principal, PrincipalResolver
 from app.infrastructure.redis.outage import RETRY_SECONDS
 
@@ -18,6 +19,12 @@ from .route_table import UNKNOWN, LimitedRoute
 from .settings import RateLimitSettings
 from .sources import LimitSource
 from .stores import LimitStore, Taken
+
+DECISIONS = Counter(
+    "rate_limit_decisions",
+    "Requests that a limit applies to; uncounted ones came while the store was out of reach.",
+    "outcome",
+)
 
 LIMIT, REMAINING, RESET = "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"
 
@@ -54,8 +61,6 @@ class RateLimiter:
         self._sources = extensions.of(LimitSource)
         self._default = (RateLimit.parse(settings.default),)
         self._anonymous = (RateLimit.parse(settings.anonymous),)
-        self.uncounted = 0
-        """Requests that went by while the store was out of reach, since the start."""
 
     async def check(
         self, connection: HTTPConnection, route: LimitedRoute | None, state: State
@@ -72,11 +77,12 @@ class RateLimiter:
         name = UNKNOWN if route is None else route.name
         taken = await self._store.take([(_key(whose, name, limit), limit) for limit in limits])
         if taken is None:
-            self.uncounted += 1
+            DECISIONS.add("uncounted")
             if route is not None and route.declared.is_sensitive:
                 raise UncountedError(ceil(RETRY_SECONDS))
             return None
         standing = _tightest(taken, limits)
+        DECISIONS.add("allowed" if taken.is_allowed else "refused")
         if not taken.is_allowed:
             raise TooManyRequestsError(_seconds(standing.wait), standing.headers)
         return standing

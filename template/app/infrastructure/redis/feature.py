@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from app.core.feature import Feature, ReadinessCheck, State
 
 from .clients import RedisClients, redis_clients_of
+from .outage import FAILURES
 from .settings import RedisSettings
 
 
@@ -22,6 +23,7 @@ def feature(settings: RedisSettings) -> Feature:
     return Feature(
         name="redis",
         lifespan=lifespan,
+        extensions=(FAILURES,),
         # Who uses it says what happens without it; no request fails for its absence alone.
         readiness=(ReadinessCheck(name="redis", check=_check, is_required=False),),
     )

@@ -6,12 +6,19 @@ from typing import TypeVar
 import structlog
 from redis import RedisError, ResponseError
 
+from app.core.measures import Counter
+
 logger = structlog.get_logger()
 Result = TypeVar("Result")
 
 # Long enough that a server which swallows packets costs few requests its timeout, short enough
 # that nobody notices when it is back.
 RETRY_SECONDS = 2.0
+
+
+FAILURES = Counter(
+    "redis_failures", "Commands that were not answered in time, or refused.", "purpose"
+)
 
 
 class OutOfReachError(Exception):
@@ -92,19 +99,23 @@ class OutageGuard:
 
     def _refused(self, exc: Exception) -> None:
         """It answers, but is full or read-only: it can still be asked for what it has."""
-        self.failures += 1
+        self._count_failure()
         now = self._clock()
         if now >= self._silent_until:
             self._silent_until = now + self._retry_seconds
             logger.warning("redis refuses", purpose=self._purpose, error=type(exc).__name__)
 
     def _lost(self, exc: Exception) -> None:
-        self.failures += 1
+        self._count_failure()
         now = self._clock()
         self._next_try = now + self._retry_seconds
         if self._down_since is None:
             self._down_since = now
             logger.warning("redis is out of reach", purpose=self._purpose, error=type(exc).__name__)
+
+    def _count_failure(self) -> None:
+        self.failures += 1
+        FAILURES.add(self._purpose)
 
     def _back(self, since: float) -> None:
         self._down_since = None

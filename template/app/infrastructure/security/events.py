@@ -11,12 +11,20 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.extensions import Extensions
+from app.core.measures import Counter
 from app.infrastructure.database.after_commit import after_commit
 
 from .context import current_origin
 
 logger = structlog.get_logger()
 
+
+EVENTS = Counter(
+    "security_events",
+    "Logins, refused ones with their reason, and whatever else matters for security.",
+    "event",
+    "reason",
+)
 
 ALL_SESSIONS_ENDED = "all_sessions_ended"
 """The name of the one event without a target that happens to all accounts."""
@@ -92,6 +100,7 @@ class SecurityEvents:
         async def log() -> None:
             write = logger.warning if is_warning else logger.info
             write("security event", **_as_log(event))
+            EVENTS.add(name, str(details.get("reason", "")))
 
         # Only what is stored has happened.
         after_commit(session, log)

@@ -6,7 +6,7 @@ from starlette.middleware import Middleware
 from app.core.feature import Feature, State
 
 from .context import OriginMiddleware
-from .events import SecurityEvents
+from .events import EVENTS, SecurityEvents
 from .keys import Keyring
 from .passwords import PasswordHasher
 from .settings import AuthSettings, SecretSettings
@@ -25,4 +25,9 @@ def feature(secret: SecretSettings, settings: AuthSettings) -> Feature:
             "auth_settings": settings,
         }
 
-    return Feature(name="security", lifespan=lifespan, middleware=(Middleware(OriginMiddleware),))
+    return Feature(
+        name="security",
+        lifespan=lifespan,
+        middleware=(Middleware(OriginMiddleware),),
+        extensions=(EVENTS,),
+    )

@@ -5,6 +5,7 @@ from app.core.feature import Feature, State
 
 from .commands import commands
 from .extension import BookExtension
+from .measures import BOOKS_ADDED
 from .permissions import READ_BOOKS, WRITE_BOOKS
 from .privacy import BooksData
 from .routes import router
@@ -21,5 +22,5 @@ def feature() -> Feature:
         lifespan=_lifespan,
         routers=(router,),
         commands={"book": commands},
-        extensions=(READ_BOOKS, WRITE_BOOKS, BooksData()),
+        extensions=(READ_BOOKS, WRITE_BOOKS, BooksData(), BOOKS_ADDED),
     )

@@ -2,12 +2,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
+from app.infrastructure.database.after_commit import count_after_commit
 from app.infrastructure.database.errors import translate_violations
 from app.modules.common.listing import Rows
 from app.modules.common.pagination import CursorQuery, page_of
 
 from .crud import BookCRUD
 from .errors import BookNotFoundError, IsbnTakenError
+from .measures import BOOKS_ADDED
 from .models import Book
 from .schemas import BookCreate, BookCreateInternal, BookQuery, BookUpdate
 
@@ -46,6 +48,7 @@ class BookService:
         with translate_violations(uq_book_owner_id_isbn=IsbnTakenError()):
             book = await self.books.add(Book(**record.model_dump()))
         self.announce()
+        count_after_commit(self.books.session, BOOKS_ADDED)
         return book
 
     async def update(self, book_id: UUID, data: BookUpdate) -> Book:

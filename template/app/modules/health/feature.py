@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 
 from app.core.feature import Feature
+from app.core.routing import ProbePath
 
 from .routes import build_router
 
@@ -8,4 +9,8 @@ from .routes import build_router
 def feature(others: Iterable[Feature]) -> Feature:
     """Listed last: it asks what `others` need to be ready."""
     checks = tuple(check for other in others for check in other.readiness)
-    return Feature(name="health", root_routers=(build_router(checks),))
+    return Feature(
+        name="health",
+        root_routers=(build_router(checks),),
+        extensions=(ProbePath("/health/"),),
+    )

@@ -8,6 +8,7 @@ from app.infrastructure.serving.stopping import stopping_of
 from .commands import commands
 from .history import History, MemoryHistory
 from .logins import StreamLogins
+from .measures import StreamMeasures
 from .openapi import NoticesSchema
 from .privacy import NoticesData
 from .redis_history import RedisHistory
@@ -61,6 +62,7 @@ def feature(settings: NoticeStreamSettings) -> Feature:
             NoticeKind(Reset),
             NoticeKind(Announcement),
             NoticesSchema(),
+            StreamMeasures(),
         ),
         commands={"notices": commands},
     )

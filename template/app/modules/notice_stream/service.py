@@ -59,6 +59,11 @@ class NoticeStreams(Watched):
 
     # For streams.
 
+    @property
+    def count(self) -> int:
+        """How many are open in this process."""
+        return self._count
+
     @contextmanager
     def opened(self, caller: Caller, last_id: str | None) -> Generator[Stream]:
         """A place among those that there may be at once, for as long as it is used.

@@ -37,10 +37,10 @@ class Kitchen:
         self.handlers: list[object] = []
         self._database = database
 
-    def run(self, job: Callable[[State], Awaitable[Any]]) -> Any:  # noqa: ANN401
+    def run(self, job: Callable[[State], Awaitable[Any]], *, works: bool = False) -> Any:  # noqa: ANN401
         async def inside() -> Any:  # noqa: ANN401
             parts = features(self._database, self.general, self.settings, *self.handlers)
-            async with open_features(parts) as state:
+            async with open_features(parts, works=works) as state:
                 return await job(state)
 
         return asyncio.run(inside())

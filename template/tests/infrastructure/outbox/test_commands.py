@@ -31,9 +31,9 @@ class Beside:
         self.features = features(database_settings, settings_for(broker_url))
         self.companion: Job | None = None
 
-    def run(self, job: Job) -> Any:  # noqa: ANN401
+    def run(self, job: Job, *, works: bool = False) -> Any:  # noqa: ANN401
         async def inside() -> Any:  # noqa: ANN401
-            async with open_features(self.features) as state:
+            async with open_features(self.features, works=works) as state:
                 beside = [] if self.companion is None else [self.companion(state)]
                 found, *_ = await asyncio.gather(job(state), *beside)
                 return found
