@@ -1,7 +1,8 @@
 """The service as the tests see it: the real factory, other settings."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from httpx2 import ASGITransport, AsyncClient
@@ -11,7 +12,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.bootstrap.factory import create_app
 from app.bootstrap.settings import Settings
 from app.core.feature import Feature
+from app.core.measures import Instrument, Measured
 from app.core.routing import API_PREFIX
+
+
+@contextmanager
+def counted(instrument: Instrument) -> Generator[Counter[tuple[str, ...]]]:
+    """The sums of what it is given in the block, by the values of its labels."""
+    sums = Counter[tuple[str, ...]]()
+
+    def collect(number: float, values: tuple[str, ...]) -> None:
+        sums[values] += number  # type: ignore[assignment]  # whole numbers, in these tests
+
+    with instrument.collected(collect):
+        yield sums
+
+
+def shown(measured: Measured, **state: object) -> dict[tuple[str, ...], float]:
+    """Its numbers by their names and the values of their labels."""
+    return {(it.name, *it.labels.values()): it.value for it in measured.readings(state)}
 
 
 class FixedSettings(Settings):

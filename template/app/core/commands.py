@@ -8,15 +8,16 @@ from .feature import CommandRunner, State
 Result = TypeVar("Result")
 
 
-def run_job(
-    context: typer.Context, job: Callable[[State], Awaitable[Result]], *, works: bool = False
-) -> Result:
-    """What a management command does with the features open, as in a request.
-
-    `works`: it goes on until it is told to stop.
-    """
+def run_job(context: typer.Context, job: Callable[[State], Awaitable[Result]]) -> Result:
+    """What a management command does with the features open, as in a request."""
     runner: CommandRunner = context.obj
-    return runner.run(job, works=works)
+    return runner.run(job)
+
+
+def run_worker(context: typer.Context, job: Callable[[State], Awaitable[Result]]) -> Result:
+    """The same for one that goes on working until it is told to stop."""
+    runner: CommandRunner = context.obj
+    return runner.run(job, works=True)
 
 
 def fail(message: str) -> NoReturn:

@@ -1,10 +1,10 @@
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 import pytest
 
-from app.bootstrap.lifespan import open_features
-from app.core.feature import Feature, Lifespan, State
+from app.bootstrap.lifespan import open_features, supervise
+from app.core.feature import Feature, Lifespan, Process, State
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +105,20 @@ class TestOpenFeatures:
             "close first",
         ]
 
+    @pytest.mark.parametrize(
+        ("options", "process"),
+        [
+            ({}, Process.COMMAND),
+            ({"works": True}, Process.WORKER),
+            ({"serves": True}, Process.SERVICE),
+        ],
+    )
+    async def test_tells_what_the_process_is_for(
+        self, options: dict[str, bool], process: Process
+    ) -> None:
+        async with open_features([], **options) as state:
+            assert state["process"] is process
+
     async def test_refuses_two_features_with_one_name_in_the_state(self, diary: Diary) -> None:
         features = [diary.feature("first", key="pool"), diary.feature("second", key="pool")]
         with pytest.raises(RuntimeError, match=r"^second redefines request\.state\.pool$"):
@@ -112,3 +126,21 @@ class TestOpenFeatures:
                 pass  # pragma: no cover
 
         assert diary.lines == ["open first", "open second", "close second", "close first"]
+
+
+class TestSupervise:
+    async def test_gathers_what_the_other_processes_need(self) -> None:
+        lines: list[str] = []
+
+        @contextmanager
+        def share(process: Process) -> Generator[Mapping[str, str]]:
+            lines.append(f"begin for {process.name}")
+            yield {"KETTLE": "shared"}
+            lines.append("end")
+
+        features = [Feature(name="none"), Feature(name="kettle", supervising=share)]
+        with supervise(features, Process.WORKER) as environment:
+            assert environment == {"KETTLE": "shared"}
+            assert lines == ["begin for WORKER"]
+
+        assert lines == ["begin for WORKER", "end"]

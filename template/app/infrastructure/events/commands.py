@@ -8,7 +8,7 @@ import typer
 from redis import RedisError
 from redis.asyncio import Redis
 
-from app.core.commands import fail, run_job
+from app.core.commands import fail, run_job, run_worker
 from app.core.feature import State
 from app.infrastructure.heartbeat.heartbeat import Heartbeat
 from app.infrastructure.redis.clients import redis_clients_of
@@ -42,7 +42,7 @@ def build_commands(settings: EventsSettings, redis: RedisSettings) -> typer.Type
             await consumer.run()
             logger.info("consumer stopped")
 
-        _with_server(context, settings, job, works=True)
+        _with_server(context, settings, job, run_worker)
 
     @commands.command()
     def consumer_health() -> None:
@@ -83,8 +83,7 @@ def _with_server(
     context: typer.Context,
     settings: EventsSettings,
     job: Callable[[State, Redis, Keys], Awaitable[None]],
-    *,
-    works: bool = False,
+    run: Callable[[typer.Context, Callable[[State], Awaitable[None]]], None] = run_job,
 ) -> None:
     async def with_server(state: State) -> None:
         clients = redis_clients_of(state)
@@ -97,7 +96,7 @@ def _with_server(
             # Not its text, which may hold the address.
             fail(f"Redis is out of reach ({type(exc).__name__}).")
 
-    run_job(context, with_server, works=works)
+    run(context, with_server)
 
 
 def _line(letter: DeadLetter) -> str:

@@ -8,6 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.core.routing import PrefixRouter
+
 from .guard import CHALLENGE, is_allowed
 
 if TYPE_CHECKING:
@@ -17,8 +19,9 @@ PATH = "/metrics"
 
 
 def build_router(token: SecretStr | None) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
+    router = PrefixRouter(prefix=PATH, include_in_schema=False)
 
+    @router.get("")
     async def metrics(request: Request) -> Response:
         if not is_allowed(token, request.headers.get("authorization")):
             raise HTTPException(
@@ -31,5 +34,4 @@ def build_router(token: SecretStr | None) -> APIRouter:
         content, media_type = await asyncio.to_thread(meter.expose, accept)
         return Response(content, headers={"content-type": media_type})
 
-    router.add_route(PATH, metrics, methods=["GET"])
     return router

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from app.core.commands import fail, run_job
+from app.core.commands import fail, run_job, run_worker
 from app.core.feature import State
 from app.infrastructure.timing.waiting import when_told_to_stop
 
@@ -37,7 +37,7 @@ def build_commands(settings: OutboxSettings) -> typer.Typer:
     @commands.command()
     def relay(context: typer.Context) -> None:
         """Send what waits, until stopped. A process that serves does so itself."""
-        run_job(context, _relay, works=True)
+        run_worker(context, _relay)
 
     @commands.command()
     def drop(

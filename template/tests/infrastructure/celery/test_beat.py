@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from celery import Celery
+from celery import Celery, signals
 from pydantic import SecretStr
 from sqlalchemy import delete
 from structlog.testing import capture_logs
@@ -180,6 +180,28 @@ class TestWorkerApplication:
         parts = features(database_settings, CelerySettings())
         with pytest.raises(SystemExit, match="CELERY_BROKER_URL names no broker"):
             create_worker(extensions_of(parts), partial(open_features, parts))
+
+    def test_is_supervised_around_the_lives_of_its_processes(
+        self, database_settings: DatabaseSettings
+    ) -> None:
+        lines: list[str] = []
+
+        @contextmanager
+        def supervised() -> Generator[None]:
+            lines.append("begin")
+            yield
+            lines.append("end")
+
+        settings = CelerySettings(broker_url=SecretStr("memory://"))
+        parts = features(database_settings, settings)
+        create_worker(extensions_of(parts), partial(open_features, parts), supervised)
+        assert lines == []
+
+        # As a worker does before it forks, and when all are gone.
+        signals.worker_init.send(sender=None)
+        assert lines == ["begin"]
+        signals.worker_shutdown.send(sender=None)
+        assert lines == ["begin", "end"]
 
 
 class TestRuntime:

@@ -29,9 +29,9 @@ class Beside:
     def __init__(self, database_settings: DatabaseSettings) -> None:
         self.features = features(database_settings, SETTINGS)
 
-    def run(self, job: Callable[[State], Awaitable[Any]], *, works: bool = False) -> Any:  # noqa: ANN401
+    def run(self, job: Callable[[State], Awaitable[Any]]) -> Any:  # noqa: ANN401
         async def inside() -> Any:  # noqa: ANN401
-            async with open_features(self.features, works=works) as state:
+            async with open_features(self.features) as state:
                 return await job(state)
 
         return asyncio.run(inside())

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from app.core.extensions import Extensions
 from app.infrastructure.celery.errors import TaskRetryError
-from app.infrastructure.celery.execution import TaskRunner, once
+from app.infrastructure.celery.execution import DURATIONS, GIVEN_UP, TaskRunner, once
 from app.infrastructure.celery.local import LocalSender
 from app.infrastructure.celery.models import DeadLetter, TaskExecution
 from app.infrastructure.celery.purging import purge_expired
@@ -30,6 +30,7 @@ from app.infrastructure.celery.tasks import (
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.errors import DatabaseUnreachableError
 from app.infrastructure.database.purge import purge
+from tests.support import counted
 
 from .kettle import NoWaterError, boil, burst, simmer
 
@@ -92,7 +93,11 @@ class TestLocal:
         self, runner_of: Callable[..., TaskRunner], session: AsyncSession
     ) -> None:
         sender = LocalSender(runner_of(), inline=True)
-        with capture_logs() as lines:
+        with (
+            capture_logs() as lines,
+            counted(DURATIONS) as durations,
+            counted(GIVEN_UP) as given_up,
+        ):
             await sender.send(message_of(boil, cup="late", failures=2))
             await sender.send(message_of(burst, cup="shards"))
 
@@ -104,6 +109,12 @@ class TestLocal:
             "failed",
         ]
         assert (await session.scalars(select(DeadLetter.name))).all() == ["kettle.burst"]
+        assert set(durations) == {
+            ("kettle.boil", "retry"),
+            ("kettle.boil", "done"),
+            ("kettle.burst", "failed"),
+        }
+        assert given_up == {("kettle.burst",): 1}
 
     async def test_does_not_wait_for_ever_when_the_service_stops(
         self, runner_of: Callable[..., TaskRunner], monkeypatch: pytest.MonkeyPatch

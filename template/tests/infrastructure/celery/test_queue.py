@@ -20,7 +20,7 @@ from app.core.feature import Feature, extensions_of
 from app.infrastructure.celery import feature as celery_feature
 from app.infrastructure.celery.broker import Broker, CelerySetup, create_celery
 from app.infrastructure.celery.errors import BrokerUnreachableError
-from app.infrastructure.celery.queue import TaskQueue, TaskQueueDep, task_queue_of
+from app.infrastructure.celery.queue import LOST, TaskQueue, TaskQueueDep, task_queue_of
 from app.infrastructure.celery.settings import CelerySettings
 from app.infrastructure.celery.tasks import Dispatcher, Periodic, Task, TaskMessage
 from app.infrastructure.database.database import Database
@@ -29,7 +29,7 @@ from app.infrastructure.database.session import SessionDep
 from app.infrastructure.database.settings import DatabaseSettings
 from app.modules.health import feature as health
 from tests.fixtures.celery import Server, waiting, wire_to
-from tests.support import FixedSettings, serving
+from tests.support import FixedSettings, counted, serving
 
 from .kettle import Boil, boil, features, whistle
 
@@ -114,11 +114,12 @@ class TestOutage:
                 queue, database = task_queue_of(state), state["database"]
                 started = time.monotonic()
                 # More than there are threads, and all at once.
-                with capture_logs():
+                with capture_logs(), counted(LOST) as lost:
                     await asyncio.gather(*(send(queue, database) for _ in range(6)))
 
                 assert time.monotonic() - started < SLACK_SECONDS
                 assert queue.lost == 6
+                assert lost == {("kettle.boil",): 6}
 
     async def test_is_shown_by_the_readiness_which_stays_200(
         self, broker_url: str, database_settings: DatabaseSettings

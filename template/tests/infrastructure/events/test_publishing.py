@@ -15,9 +15,10 @@ from app.infrastructure.database.session import SessionDep
 from app.infrastructure.database.settings import DatabaseSettings
 from app.infrastructure.events.bus import EventBusDep, event_bus_of
 from app.infrastructure.events.handlers import EventContext
+from app.infrastructure.events.measures import EventMeasures
 from app.infrastructure.events.settings import EventsSettings
 from app.infrastructure.redis.settings import RedisSettings
-from tests.support import FixedSettings, serving
+from tests.support import FixedSettings, serving, shown
 
 from .conftest import Serve
 from .kettle import BrokenError, Filled, at_fill, burst, features, noting, pour, poured
@@ -92,6 +93,10 @@ class TestHandlers:
             await service.events.idle()
 
             assert service.events.stats.handled == {"first": 3, "second": 3}
+            assert shown(EventMeasures(), event_bus=service.events) == {
+                ("events_handled", "first"): 3,
+                ("events_handled", "second"): 3,
+            }
         assert first == second == ["1", "2", "3"]
 
     async def test_fail_for_themselves_alone(self, serve: Serve) -> None:

@@ -8,6 +8,7 @@ from httpx2 import AsyncClient
 from starlette.types import Receive, Scope, Send
 
 from app.core.feature import Feature
+from app.core.routing import ProbePath
 from app.infrastructure.http.limits import BodyLimitMiddleware, TrustedHostMiddleware
 from tests.support import FixedSettings, serving
 
@@ -32,7 +33,12 @@ async def probe() -> str:
     return "ok"
 
 
-FEATURE = Feature(name="limited", routers=(router,), root_routers=(root,))
+FEATURE = Feature(
+    name="limited",
+    routers=(router,),
+    root_routers=(root,),
+    extensions=(ProbePath("/health/"),),
+)
 PROBE = "http://test/health/probe"
 
 

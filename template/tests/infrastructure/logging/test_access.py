@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from app.core.feature import Feature
+from app.core.routing import ProbePath
 from app.infrastructure.logging.access import AccessLogMiddleware
 from tests.support import FixedSettings, serving
 
@@ -34,7 +35,12 @@ async def probe() -> str:
 
 @pytest.fixture(scope="module")
 async def client() -> AsyncGenerator[AsyncClient]:
-    feature = Feature(name="things", routers=(router,), root_routers=(root,))
+    feature = Feature(
+        name="things",
+        routers=(router,),
+        root_routers=(root,),
+        extensions=(ProbePath("/health/"),),
+    )
     async with serving(FixedSettings(environment="test"), [feature]) as client:
         yield client
 

@@ -6,10 +6,11 @@ from starlette.requests import HTTPConnection
 
 from app.core.extensions import Extensions
 from app.infrastructure.rate_limit.errors import TooManyRequestsError
-from app.infrastructure.rate_limit.limiter import RateLimiter
+from app.infrastructure.rate_limit.limiter import DECISIONS, RateLimiter
 from app.infrastructure.rate_limit.limits import RateLimit
 from app.infrastructure.rate_limit.settings import RateLimitSettings
 from app.infrastructure.rate_limit.stores import LimitStore, MemoryStore, Taken
+from tests.support import counted
 
 pytestmark = pytest.mark.anyio
 
@@ -57,10 +58,20 @@ class Unreachable(LimitStore):
 class TestUncounted:
     async def test_are_requests_without_a_store(self) -> None:
         limiter = RateLimiter(Unreachable(), RateLimitSettings(), Extensions())
-        standings = [await limiter.check(STRANGER, None, {}) for _ in range(3)]
+        with counted(DECISIONS) as decisions:
+            standings = [await limiter.check(STRANGER, None, {}) for _ in range(3)]
 
         assert standings == [None] * 3
-        assert limiter.uncounted == 3
+        assert decisions == {("uncounted",): 3}
+
+
+class TestDecisions:
+    async def test_are_counted(self) -> None:
+        limiter = RateLimiter(MemoryStore(), RateLimitSettings(anonymous="3/minute"), Extensions())
+        with counted(DECISIONS) as decisions:
+            await used_up(limiter)
+
+        assert decisions == {("allowed",): 3, ("refused",): 1}
 
 
 class TestKeys:

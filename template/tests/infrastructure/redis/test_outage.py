@@ -5,7 +5,13 @@ from redis import ConnectionError as RedisConnectionError
 from redis import OutOfMemoryError
 from structlog.testing import capture_logs
 
-from app.infrastructure.redis.outage import RETRY_SECONDS, OutageGuard, OutOfReachError
+from app.infrastructure.redis.outage import (
+    FAILURES,
+    RETRY_SECONDS,
+    OutageGuard,
+    OutOfReachError,
+)
+from tests.support import counted
 
 pytestmark = pytest.mark.anyio
 
@@ -112,13 +118,14 @@ class TestOutageGuard:
         async def write() -> None:
             raise OutOfMemoryError
 
-        with capture_logs() as lines:
+        with capture_logs() as lines, counted(FAILURES) as failures:
             for _ in range(3):
                 with pytest.raises(OutOfReachError):
                     await server.guard.attempt(write)
 
         assert await server.ask() == "answer"
         assert (server.guard.is_down, server.guard.failures) == (False, 3)
+        assert failures == {("kettles",): 3}
         assert lines == [
             {
                 "event": "redis refuses",

@@ -10,11 +10,13 @@ from app.core.extensions import Extensions
 from app.infrastructure.database.database import Database
 from app.infrastructure.security.context import Origin, OriginMiddleware, current_origin
 from app.infrastructure.security.events import (
+    EVENTS,
     SecurityEvent,
     SecurityEventListener,
     SecurityEvents,
 )
 from tests.fixtures.auth import Witness
+from tests.support import counted
 
 pytestmark = pytest.mark.anyio
 
@@ -105,12 +107,24 @@ class TestRecord:
     ) -> None:
         assert connection is not None
         events = SecurityEvents(Extensions())
-        with pytest.raises(RuntimeError):
+        with counted(EVENTS) as counts, pytest.raises(RuntimeError):
             async with database.transaction() as session:
                 await events.record(session, "door_opened", ACCOUNT)
                 raise RuntimeError
 
-        assert lines == []
+        assert (lines, counts) == ([], {})
+
+    async def test_are_counted_with_their_reasons(
+        self, database: Database, connection: object
+    ) -> None:
+        assert connection is not None
+        events = SecurityEvents(Extensions())
+        with counted(EVENTS) as counts:
+            async with database.transaction() as session:
+                await events.record(session, "door_opened", ACCOUNT, floor=3)
+                await events.record(session, "door_closed", ACCOUNT, reason="wind")
+
+        assert counts == {("door_opened", ""): 1, ("door_closed", "wind"): 1}
 
     async def test_tells_every_listener(self, session: AsyncSession) -> None:
         witness = Witness()

@@ -5,10 +5,12 @@ import pytest
 from fastapi import routing
 
 from app.infrastructure.database.database import Database
+from app.modules.notice_stream.measures import StreamMeasures
 from app.modules.notice_stream.schemas import Announcement
 from app.modules.notice_stream.service import NoticeStreams
 from app.modules.notice_stream.stream import Stream
 from tests.fixtures.auth import log_in
+from tests.support import shown
 
 from .conftest import House, Tea, until
 from .reading import Person
@@ -252,6 +254,7 @@ class TestBounds:
         async with ada.reading() as reading:
             await reading.place()
             assert list(streams.users) == [ada.user.id]
+            assert shown(StreamMeasures(), notice_streams=streams) == {("notice_streams",): 1}
         await until(lambda: not streams.users)
 
     async def test_a_stream_that_is_over_keeps_the_rest_for_the_next(
