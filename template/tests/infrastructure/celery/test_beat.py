@@ -182,7 +182,7 @@ class TestWorkerApplication:
             create_worker(extensions_of(parts), partial(open_features, parts))
 
     def test_is_supervised_around_the_lives_of_its_processes(
-        self, database_settings: DatabaseSettings
+        self, database_settings: DatabaseSettings, broker_url: str
     ) -> None:
         lines: list[str] = []
 
@@ -192,7 +192,7 @@ class TestWorkerApplication:
             yield
             lines.append("end")
 
-        settings = CelerySettings(broker_url=SecretStr("memory://"))
+        settings = CelerySettings(broker_url=SecretStr(broker_url))
         parts = features(database_settings, settings)
         create_worker(extensions_of(parts), partial(open_features, parts), supervised)
         assert lines == []
