@@ -10,7 +10,7 @@ from .kettle import Kitchen, cooking
 
 pytestmark = pytest.mark.anyio
 
-ROUTE = f"{API_PREFIX}/kettles/{{name}}/boil"
+ROUTE = API_PREFIX + "/kettles/{name}/boil"
 
 
 async def boil(client: AsyncClient, name: str) -> None:
