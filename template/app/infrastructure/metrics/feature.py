@@ -32,7 +32,7 @@ def feature(settings: MetricsSettings, *, deployed: bool) -> Feature:
         if not is_read(process):
             yield {}
             return
-        # Some 50 ms, which only who keeps numbers pays.
+        # Some 100 ms, which only who keeps numbers pays.
         from .listener import listening  # noqa: PLC0415
         from .meter import Meter  # noqa: PLC0415
 

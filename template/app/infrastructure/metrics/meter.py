@@ -6,6 +6,7 @@ from functools import partial
 from threading import Event, Lock, Thread
 
 import prometheus_client
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.core import measures
@@ -16,6 +17,8 @@ from app.core.measures import Instrument, Measured, Reading
 from .exposition import Exposition, exposed
 from .http import HttpMeter
 from .shared import SharedFolder
+
+logger = structlog.get_logger()
 
 # How old the numbers of other processes may be: less than anybody's interval of scraping.
 _SYNC_SECONDS = 1.0
@@ -66,7 +69,7 @@ class Meter:
             yield
 
     def expose(self, accept: str) -> Exposition:
-        """All numbers as text, in the format that is asked for. Takes some milliseconds."""
+        """All numbers as text, in the format that is asked for. Takes a millisecond or more."""
         self.synchronize()
         if self._shared is not None:
             return self._shared.expose(accept)
@@ -126,7 +129,10 @@ class Meter:
 
         def run() -> None:
             while not is_over.wait(_SYNC_SECONDS):
-                self.synchronize()
+                try:
+                    self.synchronize()
+                except Exception:
+                    logger.exception("metrics not read")
 
         thread = Thread(target=run, name="metrics", daemon=True)
         thread.start()
