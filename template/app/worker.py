@@ -1,9 +1,6 @@
 """The entry point of background processes: `celery -A app.worker worker`, and `... beat`."""
 
-import os
 import sys
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from app.bootstrap.features import enabled_features
@@ -21,19 +18,8 @@ except ConfigurationError as exc:
 
 configure_logging(settings.log, deployed=settings.environment.is_deployed)
 features = enabled_features(settings)
-
-
-@contextmanager
-def supervised() -> Generator[None]:
-    """Around the lives of the processes that a worker forks."""
-    with ExitStack() as stack:
-        try:
-            os.environ |= stack.enter_context(supervise(features, Process.WORKER))
-        except OSError as exc:
-            sys.exit(str(exc))
-        yield
-
-
 app = create_worker(
-    extensions_of(features), partial(open_features, features, works=True), supervised
+    extensions_of(features),
+    partial(open_features, features, works=True),
+    partial(supervise, features, Process.WORKER),
 )

@@ -1,9 +1,8 @@
 import json
-import os
 import socket
 import sys
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from app.bootstrap.features import enabled_features
 from app.bootstrap.settings import Settings
 from app.cli import Runner
 from app.core.errors import UnavailableError
-from app.core.feature import Feature, Process, State
+from app.core.feature import Feature, State
 from app.core.settings import Environment
 from app.core.variables import variables
 from tests.support import FixedSettings
@@ -112,7 +111,6 @@ class TestServe:
                 "log_config": None,
                 "access_log": False,
                 "server_header": False,
-                "timeout_graceful_shutdown": 25,
                 **options,
             }
         ]
@@ -132,43 +130,6 @@ class TestServe:
 
         # A machine without IPv6 says so; it is not taken for a name.
         assert served or "Cannot assign requested address" in result.output
-
-    def test_prepares_what_several_processes_share(
-        self, served: list[dict[str, Any]], free_port: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        seen = []
-
-        @contextmanager
-        def share(process: Process) -> Generator[Mapping[str, str]]:
-            seen.append(process)
-            yield {"KETTLE": "shared"}
-
-        kettle = Feature(name="kettle", supervising=share)
-        monkeypatch.setattr(cli, "enabled_features", lambda _: [kettle])
-        monkeypatch.setenv("KETTLE", "own")
-        run("serve", "--port", str(free_port))
-        assert (seen, os.environ["KETTLE"]) == ([], "own")
-
-        monkeypatch.setenv("WEB_CONCURRENCY", "2")
-        run("serve", "--port", str(free_port))
-        assert (seen, os.environ["KETTLE"]) == ([Process.SERVICE], "shared")
-        assert len(served) == 2
-
-    def test_says_why_there_is_nothing_to_share(
-        self, served: list[dict[str, Any]], free_port: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        @contextmanager
-        def share(_: Process) -> Generator[Mapping[str, str]]:
-            raise OSError("no room on the stove")
-            yield {}
-
-        kettle = Feature(name="kettle", supervising=share)
-        monkeypatch.setattr(cli, "enabled_features", lambda _: [kettle])
-        monkeypatch.setenv("WEB_CONCURRENCY", "2")
-        result = run("serve", "--port", str(free_port))
-
-        assert (result.exit_code, result.stderr) == (1, "no room on the stove\n")
-        assert served == []
 
     def test_says_what_to_do_when_the_port_is_taken(
         self, served: list[dict[str, Any]], busy_port: int

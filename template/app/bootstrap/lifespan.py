@@ -1,3 +1,5 @@
+import os
+import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Any
@@ -31,11 +33,17 @@ async def open_features(
 
 
 @contextmanager
-def supervise(features: Sequence[Feature], process: Process) -> Generator[dict[str, str]]:
-    """For a process that starts several others: what they need in their environment."""
-    environment: dict[str, str] = {}
+def supervise(features: Sequence[Feature], process: Process) -> Generator[None]:
+    """In a process that starts several others of a kind, around their lives.
+
+    What they share is prepared, and they find it in their environment. Ends the process with the
+    reason where that cannot be done.
+    """
     with ExitStack() as stack:
         for feature in features:
             if feature.supervising is not None:
-                environment |= stack.enter_context(feature.supervising(process))
-        yield environment
+                try:
+                    os.environ |= stack.enter_context(feature.supervising(process))
+                except OSError as exc:
+                    sys.exit(str(exc))
+        yield

@@ -1,3 +1,4 @@
+import os
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
@@ -129,7 +130,8 @@ class TestOpenFeatures:
 
 
 class TestSupervise:
-    async def test_gathers_what_the_other_processes_need(self) -> None:
+    def test_prepares_what_the_other_processes_find(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KETTLE", "own")
         lines: list[str] = []
 
         @contextmanager
@@ -139,8 +141,18 @@ class TestSupervise:
             lines.append("end")
 
         features = [Feature(name="none"), Feature(name="kettle", supervising=share)]
-        with supervise(features, Process.WORKER) as environment:
-            assert environment == {"KETTLE": "shared"}
+        with supervise(features, Process.WORKER):
+            assert os.environ["KETTLE"] == "shared"
             assert lines == ["begin for WORKER"]
 
         assert lines == ["begin for WORKER", "end"]
+
+    def test_ends_the_process_if_it_cannot(self) -> None:
+        @contextmanager
+        def share(_: Process) -> Generator[Mapping[str, str]]:
+            raise OSError("no room on the stove")
+            yield {}
+
+        feature = Feature(name="kettle", supervising=share)
+        with pytest.raises(SystemExit, match="no room"), supervise([feature], Process.SERVICE):
+            raise AssertionError

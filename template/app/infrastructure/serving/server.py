@@ -2,18 +2,29 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 
-def run(app: str, *, is_supervised: bool, **options: Any) -> None:  # noqa: ANN401 (uvicorn's own)
-    """`uvicorn.run`; with several workers, or if it `is_supervised`, below a process of ours."""
+def run(
+    app: str,
+    *,
+    is_supervised: bool,
+    supervised: Callable[[], AbstractContextManager[None]] = nullcontext,
+    **options: Any,  # noqa: ANN401 (uvicorn's own)
+) -> None:
+    """`uvicorn.run`; with several workers, or if it `is_supervised`, below a process of ours.
+
+    That one enters `supervised` around the lives of the others.
+    """
     config = uvicorn.Config(app, **options)
     if config.workers == 1 and not is_supervised:
         uvicorn.run(app, **options)
-    else:
+        return
+    with supervised():
         Supervisor(config, sockets=[config.bind_socket()]).run()
 
 
