@@ -145,6 +145,8 @@ class TestEnvironment:
             may_read = (
                 place in {"cli.py", "main.py", "worker.py"}
                 or place in {"bootstrap/settings.py", "bootstrap/variables.py"}
+                # Writes it, for the processes that this one starts.
+                or place == "bootstrap/lifespan.py"
                 or path.name == "commands.py"
             )
             return name in {"environ", "getenv", "load_settings"} and not may_read

@@ -33,6 +33,7 @@ def create_app(settings: Settings, features: Sequence[Feature]) -> FastAPI:
         openapi_url=None,
         # A redirect to the path with a slash is a second request, and a body sent twice.
         redirect_slashes=False,
+        **{name: value for it in features for name, value in it.app_options.items()},
     )
     install_problem_handlers(app)
     extensions = extensions_of(features)

@@ -54,6 +54,9 @@ from app.infrastructure.serving import feature as serving
 # {% if files %}
 from app.infrastructure.storage import feature as storage
 # {% endif %}
+# {% if tracing %}
+from app.infrastructure.tracing import feature as tracing
+# {% endif %}
 # {% if email %}
 from app.modules.account_email import feature as account_email
 # {% endif %}
@@ -122,11 +125,17 @@ from .settings import TITLE, Settings
 def enabled_features(settings: Settings) -> Sequence[Feature]:
     deployed = settings.environment.is_deployed
     features = [
-        serving.feature(settings.serve, environment=settings.environment),
+        # {% if tracing %}
+        # Closed last, and what is logged from here on says in which trace.
+        tracing.feature(
+            settings.otel, environment=settings.environment, title=TITLE, version=settings.version
+        ),
+        # {% endif %}
         # {% if sentry %}
-        # First: it reports what goes wrong while the others open.
+        # Early: it reports what goes wrong while the others open.
         sentry.feature(settings.sentry, environment=settings.environment, release=settings.version),
         # {% endif %}
+        serving.feature(settings.serve, environment=settings.environment),
         # {% if database %}
         database.feature(settings.database, environment=settings.environment),
         # {% endif %}

@@ -64,6 +64,9 @@ from app.infrastructure.serving.settings import ServeSettings
 # {% if files %}
 from app.infrastructure.storage.settings import StorageSettings
 # {% endif %}
+# {% if tracing %}
+from app.infrastructure.tracing.settings import OtelSettings
+# {% endif %}
 # {% if email %}
 from app.modules.account_email.settings import AccountEmailSettings
 # {% endif %}
@@ -192,6 +195,9 @@ class Settings(CustomSettings):
     # {% endif %}
     # {% if oauth %}
     oauth: OAuthSettings = OAuthSettings()
+    # {% endif %}
+    # {% if tracing %}
+    otel: OtelSettings = OtelSettings()
     # {% endif %}
     # {% if outbox %}
     outbox: OutboxSettings = OutboxSettings()

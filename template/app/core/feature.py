@@ -88,6 +88,8 @@ class Feature:
     """Groups of management commands by name; a command does its work with `run_job`."""
     server_options: Mapping[str, Any] = field(default_factory=dict)
     """What the server is told when `serve` starts it; arguments of `uvicorn.run`."""
+    app_options: Mapping[str, Any] = field(default_factory=dict)
+    """What the application is made with; arguments of `FastAPI`."""
 
 
 def extensions_of(features: Iterable[Feature]) -> Extensions:

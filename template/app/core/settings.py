@@ -40,6 +40,11 @@ class SettingsGroup(BaseModel):
         """Where else the values of all groups come from; the environment and `.env` win."""
         return ()
 
+    @classmethod
+    def is_of_others(cls, variable: str) -> bool:  # noqa: ARG003
+        """Whether a variable with the group's prefix is known to be read by somebody else."""
+        return False
+
 
 def split_commas(value: object) -> object:
     if isinstance(value, str):

@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 
+from .settings import SettingsGroup
+
 # Two names this alike are one of them misspelt: ENVIRONMNT, LOGLEVEL, DATABSE_URL.
 _ALIKE = 0.85
 
@@ -37,7 +39,8 @@ def misspelt(given: Iterable[str], settings: type[BaseSettings]) -> list[str]:
     problems = []
     for name in sorted({*given} - known):
         match = get_close_matches(name.upper(), known, n=1, cutoff=_ALIKE)
-        if name.upper() not in known and (match or name.upper() in groups):
+        is_wrong = match or name.upper() in groups
+        if name.upper() not in known and is_wrong and not _is_of_others(name.upper(), settings):
             problems.append(no_such_setting(name, match[0] if match else None))
     return problems
 
@@ -45,3 +48,11 @@ def misspelt(given: Iterable[str], settings: type[BaseSettings]) -> list[str]:
 def no_such_setting(name: str, match: str | None) -> str:
     hint = f" Did you mean {match}?" if match else " `python -m app.cli settings` lists them."
     return f"{name}: there is no such setting.{hint}"
+
+
+def _is_of_others(name: str, settings: type[BaseSettings]) -> bool:
+    return any(
+        group.is_of_others(name)
+        for field in settings.model_fields.values()
+        if isinstance(group := field.annotation, type) and issubclass(group, SettingsGroup)
+    )

@@ -82,6 +82,12 @@ class TestCreateApp:
 
         assert (app.title, app.description, app.version) == (TITLE, DESCRIPTION, VERSION)
 
+    def test_makes_it_as_the_features_want_it(self) -> None:
+        options = {"contact": {"name": "Ada"}}
+        app = create_app(SETTINGS, [Feature(name="plain"), Feature(name="x", app_options=options)])
+
+        assert app.contact == {"name": "Ada"}
+
     @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
     async def test_serves_no_documentation_by_itself(self, path: str) -> None:
         async with serving(SETTINGS, []) as client:

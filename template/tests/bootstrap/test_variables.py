@@ -21,6 +21,10 @@ class KettleSettings(SettingsGroup):
     litres: int = 1
     pin_code: SecretStr = SecretStr("0000")
 
+    @classmethod
+    def is_of_others(cls, variable: str) -> bool:
+        return variable == "KETTLE_LITRESS"
+
     @field_validator("pin_code")
     @classmethod
     def _is_long(cls, value: SecretStr) -> SecretStr:
@@ -62,6 +66,14 @@ class TestMisspeltVariables:
         assert misspelt_variables(KitchenSettings) == [
             "  KETLE_LITRES: there is no such setting. Did you mean KETTLE_LITRES?"
         ]
+
+    def test_lets_what_others_read_pass(
+        self, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert bare_environment.is_dir()
+        monkeypatch.setenv("KETTLE_LITRESS", "1")
+
+        assert misspelt_variables(KitchenSettings) == []
 
     def test_lets_what_is_less_alike_pass(
         self, bare_environment: Path, monkeypatch: pytest.MonkeyPatch

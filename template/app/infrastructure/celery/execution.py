@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.errors import DomainError, UnavailableError
 from app.core.feature import State
 from app.core.measures import Counter, Histogram
+from app.core.operations import Operation, Operations
 from app.infrastructure.database.affected import affected
 from app.infrastructure.database.after_commit import count_after_commit
 from app.infrastructure.database.database import Database
@@ -70,6 +71,7 @@ class TaskRunner:
         self._settings = settings
         self._database: Database = state["database"]
         self._tasks: dict[str, Task[Any]] = {it.name: it for it in state["extensions"].of(Task)}
+        self._operations = Operations(state["extensions"])
         self._listeners: tuple[TaskListener, ...] = state["extensions"].of(TaskListener)
 
     async def run(self, message: TaskMessage, attempt: int) -> None:
@@ -77,6 +79,14 @@ class TaskRunner:
 
         Raises `TaskRetryError`, or what has failed for good, which is then a dead letter.
         """
+        operation = Operation(
+            f"task {message.name}",
+            {"messaging.operation.type": "process", "messaging.message.id": str(message.id)},
+        )
+        with self._operations.resumed(operation, message.carried):
+            await self._run_and_log(message, attempt)
+
+    async def _run_and_log(self, message: TaskMessage, attempt: int) -> None:
         started = perf_counter()
         outcome, error = "failed", None
         try:

@@ -19,6 +19,7 @@ from app.core.errors import UnavailableError
 from app.core.extensions import Extensions
 from app.core.feature import State
 from app.core.measures import Counter
+from app.core.operations import Operations
 from app.infrastructure.database.after_commit import after_commit
 from app.infrastructure.database.database import Database
 
@@ -107,6 +108,7 @@ class TaskQueue:
         self._tasks = frozenset(task.name for task in extensions.of(Task))
         self._listeners = extensions.of(TaskListener)
         self._dispatchers = extensions.of(Dispatcher)
+        self._operations = Operations(extensions)
         for task in extensions.of(Task):
             hard_limit(settings, task)
 
@@ -132,6 +134,7 @@ class TaskQueue:
             name=task.name,
             payload=payload.model_dump(mode="json"),
             request_id=request_id,
+            carried=self._operations.carried(),
             owner_id=owner_id,
         )
         if self._dispatchers:

@@ -33,6 +33,8 @@ class TaskMessage(BaseModel):
     payload: dict[str, JsonValue]
     request_id: str | None = None
     """Of the request that sent it, for the logs."""
+    carried: dict[str, str] = {}
+    """What else is said about the work in which it was sent; see `Operations`."""
     owner_id: UUID | None = None
     """For whom it is done, if they can follow and cancel it."""
 

@@ -4,19 +4,24 @@ from contextlib import ExitStack, asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.core.operations import Operations
 from app.infrastructure.http.time_limit import uninterrupted
 
 from .after_commit import run_after_commit, run_after_rollback
 from .engine import open_engine
+from .observing import tell_of_statements
 from .settings import DatabaseSettings
 
 
 class Database:
     """The two engines of a process and the sessions on them."""
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(self, settings: DatabaseSettings, operations: Operations | None = None) -> None:
         self.write_engine = open_engine(settings, "write")
         self.read_engine = open_engine(settings, "read")
+        if operations:
+            for engine in (self.write_engine, self.read_engine):
+                tell_of_statements(engine, operations)
         self.write_sessions = async_sessionmaker(self.write_engine, expire_on_commit=False)
         self.read_sessions = async_sessionmaker(
             self.read_engine, expire_on_commit=False, autoflush=False

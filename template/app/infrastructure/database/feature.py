@@ -5,6 +5,7 @@ from sqlalchemy import text
 
 from app.core.extensions import Extensions
 from app.core.feature import Feature, ReadinessCheck, State
+from app.core.operations import Operations
 from app.core.settings import Environment
 
 from .commands import build_commands
@@ -18,7 +19,7 @@ from .settings import DatabaseSettings
 def feature(settings: DatabaseSettings, *, environment: Environment) -> Feature:
     @asynccontextmanager
     async def lifespan(state: State) -> AsyncGenerator[State]:
-        database = Database(settings)
+        database = Database(settings, Operations(state["extensions"]))
         try:
             if settings.is_embedded and environment is Environment.DEVELOPMENT:
                 await upgrade(database)

@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 
 from app.core.extensions import Extensions
 from app.core.feature import State
+from app.core.operations import Operations
 from app.infrastructure.database.after_commit import after_commit
 from app.infrastructure.redis.outage import OutageGuard
 
@@ -52,6 +53,7 @@ class EventBus:
         self._settings = settings
         self._sender = sender
         self._source = source
+        self._operations = Operations(extensions)
         self._keepers = extensions.of(PublicEventKeeper)
         self._outage = OutageGuard("public events")
         self._public = Lane(self._send_or_lose, length=settings.queue_length)
@@ -65,7 +67,7 @@ class EventBus:
 
         The request waits for nobody, and nothing that goes wrong later is its problem.
         """
-        envelope = Envelope.of(event, source=self._source)
+        envelope = Envelope.of(event, source=self._source, carried=self._operations.carried())
         told = _Told(envelope, event)
         for lane in self._lanes.get(type(event), ()):
             after_commit(session, partial(self._hand, lane, told))

@@ -1,5 +1,6 @@
 """What has happened, and how it is written down for whoever is told."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal
 
@@ -10,6 +11,7 @@ from uuid_utils.compat import uuid7
 SOURCE_LENGTH = 200
 ID_LENGTH = 200
 _REQUEST_ID_LENGTH = 128
+_TRACEPARENT = "traceparent"
 
 # As CloudEvents forbids them; some databases cannot store all of them either.
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]+$"
@@ -35,7 +37,8 @@ class Event(BaseModel):
 class Envelope(BaseModel):
     """An event with what CloudEvents 1.0 says about it: the same attributes, in the same JSON.
 
-    `dataversion` and `requestid` are extensions of ours; those of others are ignored.
+    `dataversion` and `requestid` are extensions of ours, `traceparent` is one that is documented
+    with CloudEvents; those of others are ignored.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,10 +56,14 @@ class Envelope(BaseModel):
         None
     )
     """Of the request in which it happened, for the logs."""
+    traceparent: Annotated[str | None, Field(max_length=200, pattern=_NO_CONTROLS)] = None
+    """Of the trace in which it happened (W3C Trace Context)."""
     data: JsonValue = None
 
     @classmethod
-    def of(cls, event: Event, *, source: str) -> "Envelope":
+    def of(
+        cls, event: Event, *, source: str, carried: Mapping[str, str] | None = None
+    ) -> "Envelope":
         """As of now, in the current request; its id is ordered by time (UUID version 7)."""
         return cls(
             id=str(uuid7()),
@@ -65,10 +72,17 @@ class Envelope(BaseModel):
             time=datetime.now(UTC),
             dataversion=event.event_version,
             requestid=structlog.contextvars.get_contextvars().get("request_id"),
+            traceparent=(carried or {}).get(_TRACEPARENT),
             data=event.model_dump(mode="json"),
         )
 
+    @property
+    def carried(self) -> Mapping[str, str]:
+        """What is said about the work in which it happened; see `Operations`."""
+        return {} if self.traceparent is None else {_TRACEPARENT: self.traceparent}
+
     def to_json(self) -> bytes:
         # An attribute without a value is left out.
-        absent = {name for name in ("time", "requestid") if getattr(self, name) is None}
+        optional = ("time", "requestid", _TRACEPARENT)
+        absent = {name for name in optional if getattr(self, name) is None}
         return self.model_dump_json(exclude=absent).encode()

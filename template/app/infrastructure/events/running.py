@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.feature import State
+from app.core.operations import Operation, Operations
 from app.infrastructure.database.database import Database
 from app.infrastructure.timing.limit import time_limit
 
@@ -40,6 +41,7 @@ class HandlerRunner:
     def __init__(self, state: State, settings: EventsSettings, stats: EventStats) -> None:
         self.stats = stats
         self._state = state
+        self._operations = Operations(state["extensions"])
         self._timeout_seconds = settings.handler_timeout_seconds
 
     async def run(
@@ -52,8 +54,13 @@ class HandlerRunner:
             event_name=call.envelope.type,
             handler=call.handler,
         ):
+            operation = Operation(
+                f"event {call.envelope.type}",
+                {"messaging.operation.type": "process", "messaging.message.id": call.envelope.id},
+            )
             try:
-                await self._commit(call, finish)
+                with self._operations.resumed(operation, call.envelope.carried):
+                    await self._commit(call, finish)
             except DoneBeforeError:
                 return None
             except Exception as exc:

@@ -15,6 +15,7 @@ from httpx2 import (
 )
 
 from app.core.feature import State
+from app.core.operations import Operations
 
 from .circuit import UpstreamCounters
 from .guard import GuardTransport, Resolve, SystemResolver
@@ -34,8 +35,10 @@ class HttpClients:
         user_agent: str,
         tls: ssl.SSLContext,
         resolve: Resolve | None = None,
+        operations: Operations | None = None,
     ) -> None:
         self._settings = settings
+        self._operations = operations
         self._user_agent = user_agent
         self._resolver = SystemResolver()
         self._upstreams: dict[str, Upstream] = {}
@@ -43,10 +46,10 @@ class HttpClients:
         kept = AsyncHTTPTransport(tls, limits=self._limits(), proxy=proxy)
         # Always direct: a proxy would resolve the names again.
         direct = AsyncHTTPTransport(tls, limits=self._limits(max_idle=0))
-        self.pooled = self._client(kept, passes_request_id=True)
+        self.pooled = self._client(kept, passes_context=True)
         """For requests to addresses of our own choice; `upstream` is for more than one of them."""
         guard = GuardTransport(direct, settings, resolve or self._resolver)
-        self._direct = self._client(guard, passes_request_id=False)
+        self._direct = self._client(guard, passes_context=False)
         self.guarded = GuardedClient(
             self._direct,
             guard.addresses,
@@ -83,14 +86,15 @@ class HttpClients:
             keepalive_expiry=self._settings.idle_seconds,
         )
 
-    def _client(self, transport: AsyncBaseTransport, *, passes_request_id: bool) -> AsyncClient:
+    def _client(self, transport: AsyncBaseTransport, *, passes_context: bool) -> AsyncClient:
         settings = self._settings
         return AsyncClient(
             transport=BoundedTransport(
                 transport,
                 deadline_seconds=settings.deadline_seconds,
                 max_bytes=settings.max_answer_bytes,
-                passes_request_id=passes_request_id,
+                passes_context=passes_context,
+                operations=self._operations,
             ),
             timeout=Timeout(
                 connect=settings.connect_timeout_seconds,

@@ -3,6 +3,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from app.core.feature import Feature, State
+from app.core.operations import Operations
 
 from .clients import HttpClients, tls_context
 from .measures import UpstreamMeasures
@@ -13,9 +14,12 @@ def feature(settings: HttpClientSettings, *, title: str) -> Feature:
     """Without a readiness check: another service that is down must not take this one out."""
 
     @asynccontextmanager
-    async def lifespan(_: State) -> AsyncGenerator[State]:
+    async def lifespan(state: State) -> AsyncGenerator[State]:
         clients = HttpClients(
-            settings, user_agent=user_agent(title), tls=tls_context(settings.ca_file)
+            settings,
+            user_agent=user_agent(title),
+            tls=tls_context(settings.ca_file),
+            operations=Operations(state["extensions"]),
         )
         try:
             yield {"http_clients": clients}

@@ -14,6 +14,8 @@ from httpx2 import (
     Response,
 )
 
+from app.core.operations import Operation, Operations
+
 logger = structlog.get_logger()
 
 _REQUEST_ID = "X-Request-ID"
@@ -37,16 +39,38 @@ class BoundedTransport(AsyncBaseTransport):
         *,
         deadline_seconds: float,
         max_bytes: int,
-        passes_request_id: bool,
+        passes_context: bool,
+        operations: Operations | None = None,
     ) -> None:
+        """`passes_context`: whoever answers may know of which request of ours it is a part."""
         self._inner = inner
         self._deadline_seconds = deadline_seconds
         self._max_bytes = max_bytes
-        self._passes_request_id = passes_request_id
+        self._passes_context = passes_context
+        self._operations = operations
 
     async def handle_async_request(self, request: Request) -> Response:
-        if self._passes_request_id:
+        if self._passes_context:
             _name(request)
+        observation = self._operations.begin(_operation(request)) if self._operations else None
+        if observation is None:
+            return await self._ask_and_log(request)
+        if self._passes_context:
+            request.headers.update(observation.carried)
+        try:
+            response = await self._ask_and_log(request)
+        except BaseException as exc:
+            observation.end(type(exc).__name__)
+            raise
+        status = response.status_code
+        error = str(status) if response.is_error else None
+        observation.end(error, {"http.response.status_code": status})
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def _ask_and_log(self, request: Request) -> Response:
         started = perf_counter()
         # The address is left out but for its host: paths and queries carry secrets.
         line = logger.bind(method=request.method, host=request.url.host)
@@ -57,9 +81,6 @@ class BoundedTransport(AsyncBaseTransport):
             raise
         line.info("outgoing request", status=response.status_code, **_since(started))
         return response
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
 
     async def _ask(self, request: Request) -> Response:
         seconds = request.extensions.get("deadline_seconds", self._deadline_seconds)
@@ -108,6 +129,16 @@ def _name(request: Request) -> None:
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     if request_id is not None:
         request.headers.setdefault(_REQUEST_ID, request_id)
+
+
+def _operation(request: Request) -> Operation:
+    attributes: dict[str, str | int] = {
+        "http.request.method": request.method,
+        "server.address": request.url.host,
+    }
+    if request.url.port is not None:
+        attributes["server.port"] = request.url.port
+    return Operation(request.method, attributes)
 
 
 def _since(started: float) -> dict[str, float]:

@@ -8,15 +8,18 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from app.core.feature import State
+from app.core.operations import Operations
 
+from .observed import ObservedRedis
 from .settings import RedisSettings
 
 
 class RedisClients:
     """The connections of this process: one client for each server that its features use."""
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSettings, operations: Operations | None = None) -> None:
         self._settings = settings
+        self._operations = operations
         self._clients: dict[str, Redis] = {}
 
     def of(self, url: SecretStr | None = None) -> Redis | None:
@@ -58,7 +61,10 @@ class RedisClients:
         }
         if urlsplit(address).scheme == "rediss":
             options |= self._settings.tls_options
-        return Redis.from_pool(BlockingConnectionPool.from_url(address, **options))
+        pool = BlockingConnectionPool.from_url(address, **options)
+        if self._operations:
+            return ObservedRedis(self._operations, pool)
+        return Redis.from_pool(pool)
 
 
 def redis_clients_of(state: State) -> RedisClients:

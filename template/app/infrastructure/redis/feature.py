@@ -3,6 +3,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from app.core.feature import Feature, ReadinessCheck, State
+from app.core.operations import Operations
 
 from .clients import RedisClients, redis_clients_of
 from .outage import FAILURES
@@ -11,8 +12,8 @@ from .settings import RedisSettings
 
 def feature(settings: RedisSettings) -> Feature:
     @asynccontextmanager
-    async def lifespan(_: State) -> AsyncGenerator[State]:
-        clients = RedisClients(settings)
+    async def lifespan(state: State) -> AsyncGenerator[State]:
+        clients = RedisClients(settings, Operations(state["extensions"]))
         # Readiness asks it from the start.
         clients.of()
         try:

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -54,7 +55,8 @@ class Subscription:
         then what was missed.
         """
         if self._task is None:
-            self._task = asyncio.create_task(self._run(hear, on_contact))
+            # Not in the context of this request: it is for all.
+            self._task = asyncio.create_task(self._run(hear, on_contact), context=Context())
         await self._tried.wait()
 
     async def aclose(self) -> None:

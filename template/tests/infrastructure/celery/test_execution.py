@@ -30,6 +30,7 @@ from app.infrastructure.celery.tasks import (
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.errors import DatabaseUnreachableError
 from app.infrastructure.database.purge import purge
+from tests.fixtures.operations import Diary
 from tests.support import counted
 
 from .kettle import NoWaterError, boil, burst, simmer
@@ -77,6 +78,14 @@ class TestLocal:
         await LocalSender(runner_of(), inline=True).send(message_of(boil, cup="tea"))
 
         assert await count(session, "kettle") == 1
+
+    async def test_goes_on_with_what_sent_it(
+        self, runner_of: Callable[..., TaskRunner], diary: Diary
+    ) -> None:
+        message = message_of(boil, cup="tea").model_copy(update={"carried": {"mark": "x"}})
+        await LocalSender(runner_of(diary), inline=True).send(message)
+
+        assert diary.resumptions == [("task kettle.boil", {"mark": "x"})]
 
     async def test_does_it_beside_the_request_otherwise(
         self, runner_of: Callable[..., TaskRunner], session: AsyncSession

@@ -29,6 +29,7 @@ from app.infrastructure.database.session import SessionDep
 from app.infrastructure.database.settings import DatabaseSettings
 from app.modules.health import feature as health
 from tests.fixtures.celery import Server, waiting, wire_to
+from tests.fixtures.operations import Diary
 from tests.support import FixedSettings, counted, serving
 
 from .kettle import Boil, boil, features, whistle
@@ -171,19 +172,20 @@ class TestEnqueue:
         assert counts == [0, 0, 1]
 
     async def test_hands_over_to_a_dispatcher(
-        self, state: dict[str, Any], session: AsyncSession
+        self, state: dict[str, Any], session: AsyncSession, diary: Diary
     ) -> None:
         shelf = Shelf()
         queue = TaskQueue(
             task_queue_of(state).sender,
             state["database"],
-            Extensions([boil, shelf]),
+            Extensions([boil, shelf, diary]),
             CelerySettings(),
         )
 
         task_id = await queue.enqueue(session, boil, CUP)
 
         (message,) = shelf.kept
+        assert message.carried == {"traceparent": "sender"}
         assert (message.id, message.name, message.payload["cup"]) == (task_id, "kettle.boil", "tea")
 
     async def test_refuses_a_task_that_no_feature_lists(

@@ -18,6 +18,7 @@ from app.infrastructure.events.handlers import EventContext
 from app.infrastructure.events.measures import EventMeasures
 from app.infrastructure.events.settings import EventsSettings
 from app.infrastructure.redis.settings import RedisSettings
+from tests.fixtures.operations import Diary
 from tests.support import FixedSettings, serving, shown
 
 from .conftest import Serve
@@ -67,6 +68,15 @@ class TestCommit:
             await service.events.idle()
 
         assert seen == [("blue", 1)]
+
+    async def test_goes_on_where_the_handlers_begin(self, serve: Serve, diary: Diary) -> None:
+        async with serve(at_fill(pour), diary) as service:
+            async with service.database.transaction() as session:
+                told = await service.events.publish(session, Filled(cup="blue"))
+            await service.events.idle()
+
+        assert told.traceparent == "sender"
+        assert diary.resumptions == [(f"event {told.type}", {"traceparent": "sender"})]
 
     async def test_that_never_comes_is_told_to_nobody(self, serve: Serve) -> None:
         notes: list[str] = []

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from app.core.operations import Operations
 from app.infrastructure.http_client.clients import HttpClients
 from app.infrastructure.http_client.guard import Resolve
 from app.infrastructure.http_client.settings import HttpClientSettings
@@ -57,9 +58,14 @@ async def clients_with(
     *,
     tls: ssl.SSLContext = TRUSTS_NOBODY,
     resolve: Resolve | None = None,
+    operations: Operations | None = None,
 ) -> AsyncGenerator[HttpClients]:
     clients = HttpClients(
-        settings or HttpClientSettings(), user_agent="Kitchen", tls=tls, resolve=resolve
+        settings or HttpClientSettings(),
+        user_agent="Kitchen",
+        tls=tls,
+        resolve=resolve,
+        operations=operations,
     )
     yield clients
     await clients.aclose()

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from app.core.extensions import Extensions
 from app.core.feature import Feature, State
 from app.infrastructure.http_client.clients import http_clients_of
 from app.infrastructure.http_client.dependencies import (
@@ -148,7 +149,7 @@ class TestService:
     async def test_closes_its_connections(self, server: LocalServer) -> None:
         lifespan = feature(HttpClientSettings(), title="Kitchen").lifespan
         assert lifespan is not None
-        async with lifespan({}) as state:
+        async with lifespan({"extensions": Extensions()}) as state:
             clients = http_clients_of(state)
             await clients.pooled.get(server.url)
 

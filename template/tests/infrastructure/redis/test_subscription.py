@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from app.infrastructure.redis.clients import RedisClients
@@ -22,9 +23,11 @@ class TestSubscription:
         self, redis_clients: RedisClients
     ) -> None:
         heard: list[str] = []
+        requests: list[str | None] = []
 
         async def meet() -> None:
             heard.append("contact")
+            requests.append(structlog.contextvars.get_contextvars().get("request_id"))
 
         def hear(channel: str, said: bytes) -> None:
             heard.append(f"{channel.rpartition(':')[2]} {said.decode()}")
@@ -34,7 +37,9 @@ class TestSubscription:
         channels = tuple(map(redis_clients.key, ("tea", "cake")))
         guard = OutageGuard("tea")
         subscription = Subscription(redis, channels, guard, silence_seconds=0.05)
-        await subscription.listen(hear, meet)
+        # It is for all requests, whichever was the first.
+        with structlog.contextvars.bound_contextvars(request_id="abcdef-0123"):
+            await subscription.listen(hear, meet)
         with capture_logs() as lines:
             # Not a text: another release may say it otherwise.
             await redis.publish(channels[0], b"\xff")
@@ -46,4 +51,5 @@ class TestSubscription:
         await until(lambda: heard == ["contact", "cake one", "contact"])
         await subscription.aclose()
 
+        assert requests == [None, None]
         assert [line["log_level"] for line in lines] == ["error"]
