@@ -60,6 +60,9 @@ from app.infrastructure.tracing import feature as tracing
 # {% if email %}
 from app.modules.account_email import feature as account_email
 # {% endif %}
+# {% if admin %}
+from app.modules.admin import feature as admin
+# {% endif %}
 # {% if api_keys %}
 from app.modules.api_key import feature as api_key
 # {% endif %}
@@ -227,6 +230,9 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% endif %}
         # {% if book_cache %}
         book_cache.feature(),
+        # {% endif %}
+        # {% if admin %}
+        admin.feature(settings.admin, title=TITLE),
         # {% endif %}
         docs.feature(settings.docs, title=TITLE, deployed=deployed),
         # {% if profiling %}

@@ -70,6 +70,9 @@ from app.infrastructure.tracing.settings import OtelSettings
 # {% if email %}
 from app.modules.account_email.settings import AccountEmailSettings
 # {% endif %}
+# {% if admin %}
+from app.modules.admin.settings import AdminSettings
+# {% endif %}
 # {% if api_keys %}
 from app.modules.api_key.settings import ApiKeySettings
 # {% endif %}
@@ -147,6 +150,9 @@ class Settings(CustomSettings):
 
     # {% if email %}
     account_email: AccountEmailSettings = AccountEmailSettings()
+    # {% endif %}
+    # {% if admin %}
+    admin: AdminSettings = AdminSettings()
     # {% endif %}
     # {% if api_keys %}
     api_key: ApiKeySettings = ApiKeySettings()

@@ -9,6 +9,6 @@ class KnownScopes(OpenAPIExtension):
     """Lists what a key can be limited to, so that nobody has to guess the names."""
 
     def extend(self, document: dict[str, Any], extensions: Extensions) -> None:
-        names = sorted(permission.name for permission in extensions.of(Permission))
+        names = sorted(it.name for it in extensions.of(Permission) if it.is_scope)
         schema = document["components"]["schemas"]["ApiKeyCreate"]
         schema["properties"]["scopes"]["items"]["enum"] = names

@@ -12,6 +12,15 @@ class InvalidCredentialsError(UnauthenticatedError):
         super().__init__("The username or the password is wrong.")
 
 
+class HaltedLoginError(UnauthenticatedError):
+    """A `LoginStep` asks for a code, which a `LoginCompletion` takes."""
+
+    def __init__(self, detail: str, *, challenge: str, expires_in: int) -> None:
+        """`challenge` stands for the login until then, for so many seconds."""
+        super().__init__(detail, challenge=challenge, expires_in=expires_in)
+        self.login_challenge = challenge
+
+
 class InvalidRefreshTokenError(UnauthenticatedError):
     code = "auth.invalid_refresh_token"
     title = "Invalid refresh token"

@@ -7,7 +7,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
@@ -37,10 +37,22 @@ class LoginStep(ABC):
         """Raise the error that says what is missing."""
 
 
+class LoginCompletion(ABC):
+    """Completes logins halted with a `HaltedLoginError`; an entry of `Feature.extensions`."""
+
+    @abstractmethod
+    async def redeem(
+        self, connection: HTTPConnection, grant: str, challenge: SecretStr, code: SecretStr
+    ) -> Login:
+        """The login, with what was missing. Raises an `UnauthenticatedError` for a wrong code."""
+
+
 class Grant(ABC):
     """A form in which a login is handed to the client; an entry of `Feature.extensions`."""
 
     name: ClassVar[str]
+    is_for_clients: ClassVar[bool] = True
+    """Whether clients of the API choose it. Otherwise its feature alone begins and ends logins."""
     schema: ClassVar[type[BaseModel]]
     """The body of the answer."""
 

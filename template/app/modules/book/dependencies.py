@@ -1,9 +1,12 @@
 from functools import partial
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
+from app.core.feature import State
 from app.infrastructure.database.session import ReadSessionDep, SessionDep
 from app.modules.user.dependencies import requires
 from app.modules.user.models import CurrentUser
@@ -19,8 +22,13 @@ async def get_book_service(
     session: SessionDep,
     connection: HTTPConnection,
 ) -> BookService:
-    announce = partial(announce_change, session, user.id, connection.scope["state"])
-    return BookService(BookCRUD(session), user.id, announce)
+    return book_service_of(user.id, session, connection.scope["state"])
+
+
+def book_service_of(owner_id: UUID, session: AsyncSession, state: State) -> BookService:
+    """`state` is what the features opened."""
+    announce = partial(announce_change, session, owner_id, state)
+    return BookService(BookCRUD(session), owner_id, announce)
 
 
 async def get_book_reader(

@@ -131,7 +131,7 @@ async def begin_linking(
 def login_routers(extensions: Extensions) -> tuple[APIRouter, ...]:
     """Those that depend on in which forms a login can be handed out."""
     router = PrefixRouter(prefix="/oauth", tags=["oauth"])
-    grants = {grant.name: grant.schema for grant in extensions.of(Grant)}
+    grants = {it.name: it.schema for it in extensions.of(Grant) if it.is_for_clients}
     pattern = f"^({'|'.join(re.escape(name) for name in grants)})$"
     bodies: list[Any] = [*dict.fromkeys(grants.values()), LinkedAccountRead]
 

@@ -4,12 +4,12 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 
+from app.infrastructure.form.token import FIELD, is_secret, is_token_of
 from app.infrastructure.http.origins import is_from_us
 
-from .csrf import COOKIE, FIELD, is_secret, is_token_of
 from .errors import BrokenFormError, ForeignFormError, StaleFormError, UnknownFormTypeError
 from .forms import Content, Form, read_form
-from .pages import Pages
+from .pages import COOKIE, Pages
 from .schemas import Feedback
 from .service import FeedbackService
 

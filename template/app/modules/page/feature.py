@@ -5,9 +5,9 @@ from pathlib import Path
 from app.core.extensions import Extensions
 from app.core.feature import Feature, State
 from app.infrastructure.docs.settings import DocsSettings
+from app.infrastructure.form.cookies import HostCookies
 
 from .assets import Assets
-from .cookies import PageCookies
 from .extension import FeedbackReceiver, PageFolder, PageLink
 from .pages import Site, environment
 from .presenter import ErrorPages
@@ -22,7 +22,8 @@ _STATUS = PageLink("Status", "/health/ready", "Whether everything that the servi
 
 
 def feature(settings: PageSettings, docs: DocsSettings, *, deployed: bool) -> Feature:
-    cookies = PageCookies(settings)
+    # Not `strict`: whoever comes by a link of another site would get a second one.
+    cookies = HostCookies(is_secure=settings.secure_cookies, same_site="lax")
     has_docs = docs.is_served(deployed=deployed)
 
     @asynccontextmanager

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.core.routing import route_path
+from app.infrastructure.form.cookies import HostCookies
+from app.infrastructure.form.token import FIELD, is_secret, new_secret, new_token
 
 from .assets import VERSION, Assets
-from .cookies import PageCookies
-from .csrf import COOKIE, FIELD, is_secret, new_secret, new_token
 from .extension import PageFolder, PageLink
 
 HEADERS = {
@@ -27,6 +27,7 @@ HEADERS = {
     "referrer-policy": "same-origin",
 }
 
+COOKIE = "csrf"
 _NOTICE = "notice"
 # It is read by the very next request.
 _NOTICE_SECONDS = 60
@@ -56,7 +57,7 @@ class Site:
 
     templates: Environment
     assets: Assets
-    cookies: PageCookies
+    cookies: HostCookies
     links: Sequence[PageLink]
 
 

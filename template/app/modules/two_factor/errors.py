@@ -1,7 +1,8 @@
 from app.core.errors import ConflictError, ForbiddenError, UnauthenticatedError
+from app.modules.auth.errors import HaltedLoginError
 
 
-class TwoFactorRequiredError(UnauthenticatedError):
+class TwoFactorRequiredError(HaltedLoginError):
     """The first half of a login went well; `challenge` stands for it in the second."""
 
     code = "two_factor.required"

@@ -11,7 +11,7 @@ from .permissions import RESET_TWO_FACTOR
 from .privacy import TwoFactorData, TwoFactorPurge
 from .routes import login_routers, router, user_router
 from .settings import TwoFactorSettings
-from .steps import PasswordListener, TwoFactorCondition, TwoFactorStep
+from .steps import PasswordListener, TwoFactorCompletion, TwoFactorCondition, TwoFactorStep
 
 
 def feature(settings: TwoFactorSettings, secret: SecretSettings, *, title: str) -> Feature:
@@ -30,6 +30,7 @@ def feature(settings: TwoFactorSettings, secret: SecretSettings, *, title: str) 
         extensions=(
             RESET_TWO_FACTOR,
             TwoFactorStep(factor),
+            TwoFactorCompletion(factor),
             PasswordListener(factor),
             TwoFactorData(),
             TwoFactorPurge(),

@@ -132,7 +132,7 @@ async def reset_two_factor(
 
 def login_routers(extensions: Extensions) -> tuple[APIRouter, ...]:
     """The second half of a login, in each form in which one can be handed out."""
-    return tuple(_login_router(grant) for grant in extensions.of(Grant))
+    return tuple(_login_router(it) for it in extensions.of(Grant) if it.is_for_clients)
 
 
 def _login_router(grant: Grant) -> APIRouter:

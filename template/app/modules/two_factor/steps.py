@@ -3,12 +3,18 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import HTTPConnection
 
+from app.infrastructure.database.session import database_of
+from app.infrastructure.security.dependencies import events_of
 from app.infrastructure.security.events import SecurityEvent, SecurityEventListener
-from app.modules.auth.steps import Login, LoginStep
+from app.modules.auth.steps import Login, LoginCompletion, LoginStep
+from app.modules.throttle.service import Throttle
 from app.modules.user.permissions import Condition
 
+from .check import CodeCheck
 from .crud import TotpDeviceCRUD
 from .errors import ConfirmationRequiredError, EnrolmentRequiredError, TwoFactorRequiredError
 from .factor import CHALLENGE_SECONDS, SecondFactor
@@ -29,6 +35,25 @@ class TwoFactorStep(LoginStep):
         if login.grant is None:
             raise ConfirmationRequiredError(challenge, expires_in=CHALLENGE_SECONDS)
         raise TwoFactorRequiredError(challenge, grant=login.grant, expires_in=CHALLENGE_SECONDS)
+
+
+class TwoFactorCompletion(LoginCompletion):
+    def __init__(self, factor: SecondFactor) -> None:
+        self.factor = factor
+
+    async def redeem(
+        self, connection: HTTPConnection, grant: str, challenge: SecretStr, code: SecretStr
+    ) -> Login:
+        """Raises `TwoFactorRefusedError` and `TooManyAttemptsError`."""
+        database, events = database_of(connection), events_of(connection)
+        check = CodeCheck(
+            database,
+            Throttle(database, events),
+            events,
+            self.factor,
+            connection.state.auth_settings,
+        )
+        return await check.redeem(grant, challenge, code)
 
 
 class TwoFactorCondition(Condition):

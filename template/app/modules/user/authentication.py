@@ -161,7 +161,9 @@ class SecuritySchemes(OpenAPIExtension):
 
     def extend(self, document: dict[str, Any], extensions: Extensions) -> None:
         schemes = document["components"].setdefault("securitySchemes", {})
-        permissions = {item.name: item.description for item in extensions.of(Permission)}
+        permissions = {
+            item.name: item.description for item in extensions.of(Permission) if item.is_scope
+        }
         if BEARER in schemes:
             schemes[BEARER]["flows"]["password"]["scopes"] = permissions
         others = [item for item in extensions.of(Authenticator) if item.scheme is not None]

@@ -19,6 +19,8 @@ class Permission:
     is_general: bool = True
     """Held by every account, for what is their own. Otherwise by superusers, and by whom a `Policy`
     grants it."""
+    is_scope: bool = True
+    """Whether routes of the API ask for it, so that it is offered to clients."""
 
 
 class Policy(ABC):

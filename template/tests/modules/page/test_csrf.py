@@ -3,7 +3,7 @@ import re
 import pytest
 from httpx2 import AsyncClient
 
-from app.modules.page.csrf import is_secret, is_token_of, new_secret, new_token
+from app.infrastructure.form.token import is_secret, is_token_of, new_secret, new_token
 from tests.modules.page.visitor import COOKIE, Inbox, open_form, send
 
 pytestmark = pytest.mark.anyio

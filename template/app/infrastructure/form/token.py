@@ -11,7 +11,6 @@ import re
 from hashlib import sha256
 from secrets import token_urlsafe
 
-COOKIE = "csrf"
 FIELD = "csrf"
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
