@@ -22,10 +22,14 @@ COMMANDS = {
     "Dockerfile": ["hadolint Dockerfile"],
     "compose.yaml": ["check-jsonschema --builtin-schema vendor.compose-spec compose.yaml"],
     ".github/workflows/ci.yml": [
-        "actionlint .github/workflows/ci.yml .github/workflows/upkeep.yml",
+        "actionlint .github/workflows/ci.yml",
         "zizmor --offline --quiet .",
-        "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml .github/workflows/upkeep.yml",
+        "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml",
         "check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml",
+    ],
+    ".github/workflows/upkeep.yml": [
+        "actionlint .github/workflows/upkeep.yml",
+        "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/upkeep.yml",
     ],
     ".gitlab-ci.yml": [
         "check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml",
