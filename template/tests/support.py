@@ -1,8 +1,8 @@
 """The service as the tests see it: the real factory, other settings."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from httpx2 import ASGITransport, AsyncClient
@@ -14,6 +14,9 @@ from app.bootstrap.settings import Settings
 from app.core.feature import Feature
 from app.core.measures import Instrument, Measured
 from app.core.routing import API_PREFIX
+
+around_requests: list[Callable[[], AbstractContextManager[None]]] = []
+"""What is entered around each request of a test; fixtures of features add to it."""
 
 
 @contextmanager
@@ -58,7 +61,10 @@ def client_of(
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = dict(state)
-        await app(scope, receive, send)
+        with ExitStack() as stack:
+            for around in around_requests:
+                stack.enter_context(around())
+            await app(scope, receive, send)
 
     # What the service raises is answered by the service, as behind a real server.
     transport = ASGITransport(app=with_state, raise_app_exceptions=False, client=client)

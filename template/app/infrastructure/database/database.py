@@ -34,15 +34,21 @@ class Database:
         A connection is taken at the first statement. What was registered with `after_commit` runs
         once the commit has succeeded, and what was with `after_rollback` once it is undone.
         """
-        unit = self.write_sessions.begin()
+        unit, ends = self.write_sessions.begin(), False
         with ExitStack() as ending:
             try:
                 async with unit as session:
                     yield session
                     # From here on it may have happened, whatever we would answer.
+                    ends = True
                     ending.enter_context(uninterrupted())
-            except (Exception, asyncio.CancelledError):
+            except Exception:
                 await run_after_rollback(unit.async_session)
+                raise
+            except asyncio.CancelledError:
+                if not ends:
+                    await run_after_rollback(unit.async_session)
+                # A commit that was under way may have succeeded.
                 raise
             await run_after_commit(session)
 

@@ -165,8 +165,9 @@ class RoleService(RoleReader):
         roles = await self.roles.get_steady(role_ids)
         if missing := set(role_ids) - {role.id for role in roles}:
             raise UnknownRoleError(missing.pop())
+        if roles:
+            await self._require_above(max(role.rank for role in roles))
         for role in roles:
-            await self._require_above(role.rank)
             self._require_held(self.grantable.intersection(role.permissions))
         return roles
 

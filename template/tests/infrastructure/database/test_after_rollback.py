@@ -1,7 +1,9 @@
+import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.util import await_only
 from structlog.testing import capture_logs
 
 from app.core.errors import ConflictError
@@ -46,6 +48,53 @@ class TestAfterRollback:
                 raise TakenError("no")
 
         assert noted == ["undone"]
+
+    async def test_runs_for_who_is_cancelled_before_the_commit(self, database: Database) -> None:
+        noted, reached = [], asyncio.Event()
+
+        async def note() -> None:
+            noted.append("undone")
+
+        async def work() -> None:
+            async with database.transaction() as session:
+                after_rollback(session, note)
+                await session.execute(text("SELECT 1"))
+                reached.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(work())
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert noted == ["undone"]
+
+    async def test_does_not_run_for_who_is_cancelled_in_the_commit(
+        self, database: Database
+    ) -> None:
+        """Nobody can tell whether it has succeeded."""
+        reached, released = asyncio.Event(), asyncio.Event()
+
+        @event.listens_for(database.write_engine.sync_engine, "commit")
+        def commit_slowly(_: object) -> None:
+            reached.set()
+            await_only(released.wait())
+
+        async def work() -> None:
+            async with database.transaction() as session:
+                after_rollback(session, never)
+                await session.execute(text("SELECT 1"))
+
+        task = asyncio.create_task(work())
+        await reached.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        released.set()
+        with capture_logs() as lines, pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert lines == []
 
     async def test_is_dropped_by_a_commit(self, database: Database) -> None:
         async with database.transaction() as session:

@@ -1,13 +1,11 @@
 """Neither an answer nor its time tells who has an account."""
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
@@ -22,27 +20,12 @@ from app.infrastructure.security.events import (
 from app.modules.user.models import User
 from tests.fixtures.auth import PASSWORD, create_user, log_in
 from tests.fixtures.email import Mailbox
+from tests.fixtures.statements import statements
 from tests.support import client_of
 
 pytestmark = pytest.mark.anyio
 
 ROUTES = ["account/password-reset", "account/verify-email/resend"]
-
-
-@contextmanager
-def statements(database: Database) -> Generator[list[str]]:
-    """Every statement that is executed."""
-    executed: list[str] = []
-
-    def note(*arguments: Any) -> None:  # noqa: ANN401 (the event's)
-        executed.append(arguments[2])
-
-    engines = [database.write_engine.sync_engine, database.read_engine.sync_engine]
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    yield executed
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.fixture
@@ -77,14 +60,13 @@ class TestRequests:
         self,
         app: FastAPI,
         state: dict[str, Any],
-        committed: Database,
         account: User,
         mailbox: Mailbox,
         route: str,
     ) -> None:
         before = []
         for email in (account.email, "nobody@example.com"):
-            with statements(committed) as executed:
+            with statements() as executed:
                 answered = Answered(app, executed, mailbox)
                 async with client_of(answered, state) as client:
                     response = await client.post(route, json={"email": email})
@@ -138,7 +120,7 @@ class TestChangeOfEmail:
         ran, mails = [], []
         for email in ("first@example.com", "free@example.com", "taken@example.com"):
             mailbox.messages.clear()
-            with statements(committed) as executed:
+            with statements() as executed:
                 body = {"email": email, "current_password": PASSWORD}
                 await account_client.patch("users/me", json=body)
             ran.append(executed)

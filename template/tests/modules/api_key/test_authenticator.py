@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pydantic import SecretStr
-from sqlalchemy import Connection, event, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
@@ -20,6 +20,7 @@ from app.modules.api_key.usage import UsageLog
 from app.modules.user.models import User
 from tests.fixtures.api_key import generate
 from tests.fixtures.auth import PASSWORD, create_user, log_in
+from tests.fixtures.statements import statements
 from tests.support import client_of
 
 pytestmark = pytest.mark.anyio
@@ -57,24 +58,14 @@ class TestKey:
         assert response.status_code == 200
         assert response.json()["id"] == str(user.id)
 
-    async def test_costs_one_query(self, key_client: AsyncClient, state: dict[str, Any]) -> None:
-        statements = []
+    async def test_costs_one_query(self, key_client: AsyncClient) -> None:
         # What is asked once of each caller is asked by then.
         await key_client.get("users/me")
 
-        def note(_: Connection, __: object, statement: str, *___: object) -> None:
-            statements.append(statement)
-
-        # In a test all sessions share a connection of this engine.
-        engine = state["database"].write_engine.sync_engine
-        event.listen(engine, "before_cursor_execute", note)
-        try:
+        with statements() as queries:
             response = await key_client.get("users/me")
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
 
         assert response.status_code == 200
-        queries = [it for it in statements if "SAVEPOINT" not in it]
         assert len(queries) == 1
         assert queries[0].startswith("SELECT user_account.")
 

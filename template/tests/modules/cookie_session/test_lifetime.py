@@ -1,7 +1,5 @@
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pydantic import SecretStr
-from sqlalchemy import event, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from app.infrastructure.database.database import Database
@@ -23,6 +21,7 @@ from app.modules.cookie_session.service import CookieSessions
 from app.modules.cookie_session.settings import SessionSettings
 from app.modules.user.models import User
 from tests.fixtures.auth import create_user
+from tests.fixtures.statements import statements
 from tests.support import client_of
 
 from .browser import CLEARED, COOKIE, log_in, token_of, with_cookie
@@ -49,21 +48,6 @@ async def age(session: AsyncSession, by: timedelta) -> None:
 async def end(session: AsyncSession, **values: datetime) -> None:
     await session.execute(update(LoginSession).values(values))
     await session.commit()
-
-
-@contextmanager
-def statements(*engines: AsyncEngine) -> Iterator[list[str]]:
-    """What is sent to the database."""
-    sent: list[str] = []
-
-    def note(_: object, __: object, statement: str, *___: object) -> None:
-        sent.append(statement)
-
-    for engine in engines:
-        event.listen(engine.sync_engine, "before_cursor_execute", note)
-    yield sent
-    for engine in engines:
-        event.remove(engine.sync_engine, "before_cursor_execute", note)
 
 
 class TestIdle:
@@ -146,7 +130,7 @@ class TestIdle:
             async with client_of(app, state, base_url="https://test") as browser:
                 await log_in(browser, user)
                 await age(session, timedelta(hours=1))
-                with statements(committed.write_engine) as sent:
+                with statements() as sent:
                     requests = (
                         browser.patch("users/me", json={"name": f"Ada {number}"})
                         for number in range(10)
@@ -314,7 +298,7 @@ class TestCost:
             await log_in(browser, user)
             # What is asked once of each caller is asked by then.
             await browser.get("users/me")
-            with statements(committed.write_engine, committed.read_engine) as sent:
+            with statements() as sent:
                 response = await browser.get("users/me")
 
         assert response.status_code == 200

@@ -98,6 +98,8 @@ class TestUploadFiles:
             ([("files", ("a.txt", TEXT))], {"description": "\x00"}),
         ],
     )
+    # A file that has arrived is noted at once, so that nothing is left of it.
+    @pytest.mark.usefixtures("may_repeat_statements")
     async def test_refuses_another_form_as_a_whole(
         self,
         user_client: AsyncClient,

@@ -7,15 +7,15 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.modules.auth.models import LoginSession
 from app.modules.user.models import User
 from tests.fixtures.auth import create_user, log_in
+from tests.fixtures.statements import statements
 from tests.support import client_of
 
 from .arrange import create_role, give, names
-from .test_permissions import queries
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +88,7 @@ class TestListUsersWithRoles:
         assert (await superuser_client.get("admin/users", params=params)).status_code == 422
 
     async def test_takes_two_queries_however_many_accounts(
-        self, superuser_client: AsyncClient, session: AsyncSession, connection: AsyncConnection
+        self, superuser_client: AsyncClient, session: AsyncSession
     ) -> None:
         roles = [await create_role(session) for _ in range(3)]
         for _ in range(5):
@@ -96,7 +96,7 @@ class TestListUsersWithRoles:
         # What is asked once of each caller is asked by then.
         await superuser_client.get("admin/users")
 
-        with queries(connection) as seen:
+        with statements() as seen:
             response = await superuser_client.get("admin/users")
 
         assert sum(len(item["roles"]) for item in response.json()["data"]) == 15
@@ -167,14 +167,14 @@ class TestReadDashboard:
         assert counts == [2, 1]
 
     async def test_takes_two_queries_however_many_roles(
-        self, superuser_client: AsyncClient, session: AsyncSession, connection: AsyncConnection
+        self, superuser_client: AsyncClient, session: AsyncSession
     ) -> None:
         for _ in range(5):
             await create_role(session)
         # What is asked once of each caller is asked by then.
         await superuser_client.get("admin/dashboard")
 
-        with queries(connection) as seen:
+        with statements() as seen:
             response = await superuser_client.get("admin/dashboard")
 
         assert len(names(response.json()["users_by_role"])) == 5

@@ -1,34 +1,18 @@
 """What roles permit, through the routes of others; and that it never outlives the role."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.modules.user.models import User
 from tests.fixtures.auth import PASSWORD, log_in
+from tests.fixtures.statements import statements
 
 from .arrange import create_member, create_role, give
 
 pytestmark = pytest.mark.anyio
-
-
-@contextmanager
-def queries(connection: AsyncConnection) -> Generator[list[str]]:
-    """The statements that ask for something while the block runs."""
-    seen: list[str] = []
-
-    def note(_: object, __: object, statement: str, *___: object) -> None:
-        if statement.startswith("SELECT"):
-            seen.append(statement)
-
-    event.listen(connection.sync_connection, "before_cursor_execute", note)
-    yield seen
-    event.remove(connection.sync_connection, "before_cursor_execute", note)
 
 
 class TestRoles:
@@ -97,12 +81,11 @@ class TestRoles:
         superuser_client: AsyncClient,
         user: User,
         session: AsyncSession,
-        connection: AsyncConnection,
     ) -> None:
         await give(session, user, *[await create_role(session, "users:read") for _ in range(3)])
         counts = []
         for client in (superuser_client, user_client):
-            with queries(connection) as seen:
+            with statements() as seen:
                 assert (await client.get("users")).status_code == 200
             counts.append(len(seen))
 

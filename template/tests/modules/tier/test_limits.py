@@ -1,8 +1,6 @@
 """What a process remembers of tiers, and for how long."""
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,30 +17,13 @@ from app.modules.tier.settings import TierSettings
 from app.modules.tier.source import TierSource
 from app.modules.user.models import User
 from tests.fixtures.auth import create_user
+from tests.fixtures.statements import statements
 
 from .arrange import LIMIT, create_tier, give
 
 pytestmark = pytest.mark.anyio
 
 ME = "/api/v1/users/me"
-
-
-@contextmanager
-def counted(database: Database) -> Generator[list[str]]:
-    """The queries that are asked meanwhile."""
-    queries: list[str] = []
-
-    def count(*arguments: Any) -> None:  # noqa: ANN401
-        # Here every session is a savepoint, which it is not elsewhere.
-        if "SAVEPOINT" not in arguments[2]:
-            queries.append(arguments[2])
-
-    engines = [it.sync_engine for it in (database.read_engine, database.write_engine)]
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", count)
-    yield queries
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", count)
 
 
 @pytest.fixture
@@ -96,13 +77,13 @@ class TestTierLimits:
         assert await limits.of(user.id, ME) is None
 
     async def test_asks_the_database_once_and_then_not_at_all(
-        self, limits: TierLimits, database: Database, user: User, session: AsyncSession
+        self, limits: TierLimits, user: User, session: AsyncSession
     ) -> None:
         await give(session, user, await create_tier(session, me=5))
 
-        with counted(database) as first:
+        with statements() as first:
             await limits.of(user.id, ME)
-        with counted(database) as later:
+        with statements() as later:
             for path in (ME, "/api/v1/tiers"):
                 await limits.of(user.id, path)
 
@@ -128,7 +109,7 @@ class TestTierLimits:
         limits = TierLimits(database, TierSettings(cache_seconds=0))
         await give(session, user, await create_tier(session, me=5))
 
-        with counted(database) as queries:
+        with statements() as queries:
             assert [await limit_of(limits, user) for _ in range(3)] == [5, 5, 5]
 
         assert len(queries) == 3
@@ -141,12 +122,12 @@ class TestTierLimits:
         for user_id in (first, second, third):
             await limits.of(user_id, ME)
 
-        assert await self._is_known(limits, database, third)
-        assert await self._is_known(limits, database, second)
-        assert not await self._is_known(limits, database, first)
+        assert await self._is_known(limits, third)
+        assert await self._is_known(limits, second)
+        assert not await self._is_known(limits, first)
 
-    async def _is_known(self, limits: TierLimits, database: Database, user_id: UUID) -> bool:
-        with counted(database) as queries:
+    async def _is_known(self, limits: TierLimits, user_id: UUID) -> bool:
+        with statements() as queries:
             await limits.of(user_id, ME)
         return queries == []
 
@@ -163,7 +144,7 @@ class TestTierLimits:
         await limits.of(user.id, ME)
         event.remove(engine, "after_cursor_execute", change)
 
-        assert not await self._is_known(limits, database, user.id)
+        assert not await self._is_known(limits, user.id)
 
 
 class TestChanges:
