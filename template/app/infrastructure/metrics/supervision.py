@@ -63,7 +63,7 @@ def _listening_apart(
     )
     commands = cast("IO[bytes]", child.stdin)
     with child:
-        # Not as an argument, which other users of the machine can read.
+        # Not as an argument, which anybody on the machine can read.
         commands.write(json.dumps(options).encode() + b"\n")
         commands.flush()
         try:
