@@ -1,5 +1,6 @@
 """The panel on the library. Only `Gate` imports it, when somebody comes."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -38,6 +39,9 @@ from .record_view import record_view
 Fields = TypeVar("Fields", bound=BaseModel)
 
 _OWN = Path(__file__).parent
+_DELIMITER = re.compile(r"\[[\[%]|[\]%]\]")
+_BRACES = str.maketrans("[]", "{}")
+
 _LEFT_OUT = frozenset(
     {"ajax_lookup", "export", "file_download", "file_preview", "import", "logout"}
 )
@@ -218,6 +222,4 @@ def _own_template(name: str) -> str | None:
     if not name.startswith("sqladmin/") or not path.is_file():
         return None
     text = path.read_text(encoding="utf-8")
-    for own, usual in {"[%": "{%", "%]": "%}", "[[": "{" * 2, "]]": "}" * 2}.items():
-        text = text.replace(own, usual)
-    return text
+    return _DELIMITER.sub(lambda found: found[0].translate(_BRACES), text)

@@ -59,7 +59,7 @@ class Step(LoginStep, LoginCompletion):
         return replace(login, methods=login.methods | {"otp"})
 
 
-class GrantsEntry(Policy):
+class AdmittingPolicy(Policy):
     def __init__(self, *permissions: str) -> None:
         self.permissions = permissions
 
@@ -131,7 +131,7 @@ class TestLogin:
         state: dict[str, Any],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        extensions = Extensions((*state["extensions"].of(object), GrantsEntry(USE_ADMIN.name)))
+        extensions = Extensions((*state["extensions"].of(object), AdmittingPolicy(USE_ADMIN.name)))
         authentication = Authentication(extensions, recent_seconds=60)
         monkeypatch.setitem(state, "authentication", authentication)
         await browser.log_in(user)
