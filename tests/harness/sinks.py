@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
 
 class Sink(ThreadingHTTPServer):
     """Takes every POST: (path, body), unpacked."""
@@ -34,6 +37,13 @@ class Sink(ThreadingHTTPServer):
                 items = zip(map(json.loads, lines[::2]), map(json.loads, lines[1::2]), strict=True)
                 events += [item for head, item in items if head["type"] == "event"]
         return events
+
+    def spans(self) -> list[Span]:
+        """What OpenTelemetry's library has sent."""
+        requests = [ExportTraceServiceRequest.FromString(body) for path, body in self.received if path == "/v1/traces"]
+        return [
+            span for it in requests for part in it.resource_spans for scope in part.scope_spans for span in scope.spans
+        ]
 
 
 class _Handler(BaseHTTPRequestHandler):
