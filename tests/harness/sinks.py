@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
+import brotli  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+UNPACK = {"br": brotli.decompress, "gzip": gzip.decompress}
 
 
 class Sink(ThreadingHTTPServer):
@@ -49,8 +52,9 @@ class Sink(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
+        encoding = self.headers.get("Content-Encoding")
+        if encoding in UNPACK:
+            body = UNPACK[encoding](body)
         cast("Sink", self.server).received.append((self.path, body))
         self.send_response(200)
         self.end_headers()

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from typing import Any, cast
 
 import pytest
@@ -39,7 +40,11 @@ class _Handler(BaseHTTPRequestHandler):
         ingest = cast("Ingest", self.server)
         assert self.path == "/api/42/envelope/"
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
+        encoding = self.headers.get("Content-Encoding")
+        if encoding == "br":
+            # Sentry's library prefers it where something else has installed it.
+            body = import_module("brotli").decompress(body)
+        elif encoding == "gzip":
             body = gzip.decompress(body)
         ingest.raw += body.decode()
         _, *lines = body.decode().splitlines()
