@@ -1,5 +1,4 @@
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,14 +8,13 @@ from fastapi import APIRouter
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from app.core.feature import Feature, State
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.session import ReadSessionDep
 from app.infrastructure.database.settings import DatabaseSettings
-from app.infrastructure.logging.settings import LogSettings
-from app.infrastructure.logging.setup import configure_logging
 from tests.support import FixedSettings, serving
 
 pytestmark = pytest.mark.anyio
@@ -96,10 +94,7 @@ class TestSlowQueries:
 
         assert max(len(line["statement"]) for line in slow(lines)) == 2000
 
-    @pytest.mark.usefixtures("restored_logging")
-    async def test_carry_the_id_of_their_request(
-        self, database_settings: DatabaseSettings, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    async def test_carry_the_id_of_their_request(self, database_settings: DatabaseSettings) -> None:
         router = APIRouter()
 
         @router.get("/looking")
@@ -115,9 +110,8 @@ class TestSlowQueries:
 
             feature = Feature(name="looking", routers=(router,), lifespan=lifespan)
             async with serving(settings, [feature]) as client:
-                configure_logging(LogSettings(), deployed=True)
-                response = await client.get("looking", headers={"x-request-id": "the-request"})
-        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+                with capture_logs([merge_contextvars]) as lines:
+                    response = await client.get("looking", headers={"x-request-id": "the-request"})
 
         assert response.json() == 1
         assert {line["request_id"] for line in slow(lines)} == {"the-request"}
