@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import Context
 from functools import partial
 from types import FrameType
 from typing import cast
@@ -95,7 +96,9 @@ class Stopping:
             )
             if is_impatient:
                 os._exit(128 + number)
-            loop.call_soon_threadsafe(partial(self._begin, number, is_announced=True))
+            # Not in the context of the request that happened to be interrupted.
+            begin = partial(self._begin, number, is_announced=True)
+            loop.call_soon_threadsafe(begin, context=Context())
 
         self._handlers[number] = (handle, before)
         signal.signal(number, handle)
