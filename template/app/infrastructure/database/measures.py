@@ -9,7 +9,7 @@ from .pool import FairPool
 
 
 class PoolMeasures(Measured):
-    """Of the pools for reading and for writing, in the words of OpenTelemetry."""
+    """Of the pools for reading and for writing, by the names that telemetry has for them."""
 
     def readings(self, state: State) -> Iterable[Reading]:
         database: Database = state["database"]

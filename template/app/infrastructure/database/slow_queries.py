@@ -62,7 +62,7 @@ def _log(statement: str, seconds: float, **members: str) -> None:
 
 
 def _own_lines() -> Iterator[str]:
-    """`app/modules/book/crud.py:17 list_page`, the innermost first."""
+    """`app/modules/order/crud.py:17 list_page`, the innermost first."""
     for frame in _frames():
         file = frame.f_code.co_filename
         if file.startswith(_OWN) and "site-packages" not in file and not file.startswith(_HERE):

@@ -8,7 +8,7 @@ from app.core.measures import Reading
 from app.core.routing import ProbePath
 from app.core.tracing import CurrentTrace
 
-# Names and buckets are those of OpenTelemetry (semantic conventions for HTTP metrics), as
+# Names and buckets are those of the semantic conventions for telemetry of HTTP servers, as
 # Prometheus spells them, so that dashboards made for either show them.
 _LABELS = ("http_request_method", "http_route", "http_response_status_code")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
