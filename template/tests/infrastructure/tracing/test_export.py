@@ -31,6 +31,15 @@ def work(part: Feature, name: str = "work") -> None:
         pass
 
 
+@pytest.fixture(autouse=True)
+def _senders() -> Generator[None]:
+    """The service waits for none of them at its end; what they still log is no other test's."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.startswith("OtelBatch"):
+            thread.join()
+
+
 def log_as_json() -> None:
     """As entry points do; the service's own loggers would keep it for all other tests."""
     configure_logging(LogSettings(format=LogFormat.JSON), deployed=True)
@@ -42,10 +51,6 @@ def deaf() -> Generator[str]:
     """Where connections are taken, and nothing is ever answered."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    # Nobody waits for these; they are not to disturb other tests.
-    for thread in threading.enumerate():
-        if thread.name.startswith("OtelBatch"):
-            thread.join()
 
 
 @pytest.fixture
