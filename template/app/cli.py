@@ -116,6 +116,9 @@ def _serve(host: str, port: int, options: Mapping[str, Any]) -> None:
         server_header=False,
         # Below the 30 seconds that platforms wait between SIGTERM and SIGKILL.
         timeout_graceful_shutdown=25,
+        # A worker that says nothing for so long is killed. On a small or busy machine it takes that
+        # long until it begins to speak.
+        timeout_worker_healthcheck=60,
         **options,
     )
 

@@ -112,6 +112,7 @@ class TestServe:
                 "access_log": False,
                 "server_header": False,
                 "timeout_graceful_shutdown": 25,
+                "timeout_worker_healthcheck": 60,
                 **options,
             }
         ]

@@ -21,7 +21,7 @@ import pytest
 from harness.commands import environment
 
 MISSING = "PostgreSQL is needed: install it (Debian: apt-get install postgresql) or set TEST_DATABASE_URL"
-START_SECONDS = 30
+START_SECONDS = 90
 
 
 def free_port() -> int:
