@@ -1,6 +1,5 @@
 """The service with everything on, in trouble: no wrong answer, nothing lost, nothing hangs, and it recovers alone."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from harness import faults
 from harness.environments import Environments
 from harness.faults import Running
 from harness.projects import Renderer
-from harness.servers import missing
 
 pytestmark = pytest.mark.suite
 
@@ -77,11 +75,11 @@ def test_told_to_stop(project: Path) -> None:
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """A file system of its own, which only root can make."""
-    if os.geteuid() != 0:
-        missing("a full disk is a small file system, which only root can make")
+    """A file system of its own; not everybody may mount one, nor root in every container."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)], check=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a full disk is a small file system, and mounting one is not permitted here")
     try:
         yield
     finally:
