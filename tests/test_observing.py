@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from harness.commands import run
 from harness.environments import Environments
-from harness.projects import Renderer
+from harness.projects import Renderer, add_own_feature
 from harness.servers import free_port, new_database, redis, running
 from harness.sinks import sink
 
@@ -67,16 +67,6 @@ FEATURE = Feature(name="mishap", routers=(router,), extensions=(fail,))
 '''
 
 
-def report_mishaps(project: Path) -> None:
-    """Add them to the owner's features."""
-    (project / "app/modules/mishap.py").write_text(MISHAPS)
-    custom = project / "app/custom.py"
-    text = custom.read_text().replace("    return []", "    return [FEATURE]")
-    custom.write_text(
-        text.replace("from app.core.settings", "from app.modules.mishap import FEATURE\nfrom app.core.settings")
-    )
-
-
 def lines_of(log: Path, event: str) -> list[dict[str, Any]]:
     """The lines of a JSON log with one event."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
@@ -112,7 +102,7 @@ def post_to(base: str, path: str, **sent: Any) -> httpx2.Response:
 def test_mishaps_are_seen(render: Renderer, environments: Environments, postgres: str, tmp_path: Path) -> None:
     """Two processes that serve and one that works, on PostgreSQL and Redis."""
     project = environments.install(render.project(tmp_path / "project", preset="everything")).folder
-    report_mishaps(project)
+    add_own_feature(project, "mishap", MISHAPS)
     port, worker_port, web, work = free_port(), free_port(), tmp_path / "web.log", tmp_path / "work.log"
     python = str(project / ".venv/bin/python")
     with new_database(postgres) as database, redis() as redis_url, sink() as reports:

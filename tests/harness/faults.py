@@ -3,20 +3,23 @@
 import asyncio
 import os
 import signal
-import socket
-import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
 import psycopg
 
-from harness.commands import environment, run
+from harness import servers
+from harness.commands import run
 from harness.load import Ledger, callers
-from harness.servers import Cluster, cluster, free_port, redis, stop, wait_until
+from harness.servers import Cluster, cluster, free_port, redis
+
+if TYPE_CHECKING:
+    import subprocess
 
 PASSWORD = "correct horse battery"
 WORKERS = 2
@@ -60,7 +63,6 @@ class Running:
     process: "subprocess.Popen[bytes]"
     port: int
     token: str
-    log: Path
 
     @property
     def base(self) -> str:
@@ -81,16 +83,6 @@ class Running:
         """What callers were told is kept, and is not in the database."""
         with psycopg.connect(self.database.url) as connection:
             return ledger.kept - {row[0] for row in connection.execute("SELECT isbn FROM book")}
-
-
-def add_slow_route(project: Path) -> None:
-    """To the owner's features."""
-    (project / "app/modules/slow.py").write_text(SLOW)
-    custom = project / "app/custom.py"
-    text = custom.read_text().replace("    return []", "    return [FEATURE]")
-    custom.write_text(
-        text.replace("from app.core.settings", "from app.modules.slow import FEATURE\nfrom app.core.settings")
-    )
 
 
 @contextmanager
@@ -123,15 +115,10 @@ def running(project: Path, **extra: str) -> Iterator[Running]:
             "--port",
             str(port),
         ]
-        with log.open("w") as output:
-            process = subprocess.Popen(command, cwd=project, env=environment(**settings), stdout=output, stderr=output)
-        try:
-            wait_until(lambda: socket.create_connection(("127.0.0.1", port), 1).close(), process, log)
+        with servers.running(command, project, log, port, **settings) as process:
             form = {"username": "ada", "password": PASSWORD}
             answer = httpx2.post(f"http://127.0.0.1:{port}/api/v1/auth/token", data=form, timeout=30)
-            yield Running(database, process, port, answer.json()["access_token"], log)
-        finally:
-            stop(process)
+            yield Running(database, process, port, answer.json()["access_token"])
 
 
 async def under_load(service: Running, fault: Callable[[], Awaitable[None]]) -> tuple[Ledger, float]:

@@ -180,14 +180,14 @@ def served(project: Path, **extra: str) -> Iterator[str]:
 @contextmanager
 def running(
     command: Sequence[str], project: Path, log: Path, port: int | None = None, /, **extra: str
-) -> Iterator[None]:
+) -> Iterator["subprocess.Popen[bytes]"]:
     """A process of a project; where it is to listen on a port, once it does."""
     with log.open("w") as output:
         server = subprocess.Popen(command, cwd=project, env=environment(**extra), stdout=output, stderr=output)
     try:
         if port is not None:
             wait_until(lambda: socket.create_connection(("127.0.0.1", port), 1).close(), server, log)
-        yield
+        yield server
     finally:
         stop(server)
 

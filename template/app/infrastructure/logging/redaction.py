@@ -13,12 +13,13 @@ _SECRET_NAME = re.compile(
 )
 # scheme://name:password@host
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
+# What Pydantic could not make sense of, up to the last thing that it says of it.
+_INPUT = re.compile(r"\binput_value=.*, input_type=")
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1024)
-def is_secret(name: str) -> bool:
-    """Whether what has this name must not be told."""
+def _is_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
@@ -27,10 +28,12 @@ def clean(value: object) -> object:
     if isinstance(value, str):
         if "://" in value:
             value = _URL_PASSWORD.sub(rf"\1:{REDACTED}@", value)
+        if "input_value=" in value:
+            value = _INPUT.sub(f"input_value={REDACTED}, input_type=", value)
         return _BEARER.sub(rf"\1 {REDACTED}", value)
     if isinstance(value, Mapping):
         return {
-            key: REDACTED if is_secret(str(key)) else clean(item) for key, item in value.items()
+            key: REDACTED if _is_secret(str(key)) else clean(item) for key, item in value.items()
         }
     if isinstance(value, list | tuple):
         return [clean(item) for item in value]
@@ -38,5 +41,5 @@ def clean(value: object) -> object:
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """A structlog processor: masks values by their name, and passwords inside URLs and headers."""
-    return {key: REDACTED if is_secret(key) else clean(item) for key, item in event.items()}
+    """A structlog processor: masks values by their name, and what is secret inside texts."""
+    return {key: REDACTED if _is_secret(key) else clean(item) for key, item in event.items()}

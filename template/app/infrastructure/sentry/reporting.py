@@ -28,11 +28,15 @@ from .request import current_request
 from .settings import SentrySettings
 
 if TYPE_CHECKING:
-    from sentry_sdk._types import DataCollectionUserOptions, KeyValueCollectionBehaviour
+    from sentry_sdk._types import (
+        DataCollectionUserOptions,
+        KeyValueCollectionBehaviour,
+        LogLevelStr,
+    )
 
 # Of a log line: what Sentry has fields of its own for.
 _OWN = frozenset({"event", "level", "timestamp", "exc_info", "logger"})
-_LEVELS = {"error": "error", "critical": "fatal"}
+_LEVELS: "dict[str, LogLevelStr]" = {"error": "error", "critical": "fatal"}
 _OFF: "KeyValueCollectionBehaviour" = {"mode": "off"}
 # What the library would collect by itself, of people and of what they have sent.
 _NOTHING: "DataCollectionUserOptions" = {
@@ -97,8 +101,8 @@ def _begin(
 def report(line: EventDict) -> None:
     """Send a log line, if it is an error."""
     level = _LEVELS.get(line.get("level", ""))
-    client = sentry_sdk.get_client()
-    if level is None or not client.is_active():
+    # First: nearly all lines are none.
+    if level is None or not (client := sentry_sdk.get_client()).is_active():
         return
     event: Event = {}
     hint: Hint = {}
@@ -109,7 +113,7 @@ def report(line: EventDict) -> None:
             client_options=client.options,
             mechanism={"type": "log", "handled": True},
         )
-    event["level"] = level  # type: ignore[typeddict-item]
+    event["level"] = level
     event["logentry"] = {"message": str(line["event"])}
     if logger := line.get("logger"):
         event["logger"] = str(logger)

@@ -19,13 +19,13 @@ from pydantic_core import core_schema
 class Schema(BaseModel):
     """Reads attributes, so that a route may return what a query returned."""
 
-    model_config = ConfigDict(from_attributes=True, hide_input_in_errors=True)
+    model_config = ConfigDict(from_attributes=True)
 
 
 class RequestSchema(BaseModel):
     """What a client sends; a field we do not know is a mistake, not noise."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class TimestampSchema(Schema):

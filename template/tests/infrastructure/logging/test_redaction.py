@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from app.infrastructure.logging.redaction import redact
 
@@ -66,6 +67,10 @@ class TestRedact:
             ("AUTHORIZATION: BEARER hunter2hunter2", "AUTHORIZATION: BEARER [redacted]"),
             ("'Basic aHVudGVyMjpodW50ZXIy'", "'Basic [redacted]'"),
             ("ftp://ada@host/x", "ftp://ada@host/x"),
+            (
+                "Not one [type=int_parsing, input_value='hunter2, input_type=', input_type=str]",
+                "Not one [type=int_parsing, input_value=[redacted], input_type=str]",
+            ),
         ],
     )
     def test_masks_inside_text(self, text: str, expected: str) -> None:
@@ -77,3 +82,12 @@ class TestRedact:
             "args": [expected, 7],
             "headers": {"via": [expected]},
         }
+
+    def test_masks_what_was_not_valid(self) -> None:
+        """As Pydantic says it today, for several fields."""
+        with pytest.raises(ValidationError) as raised:
+            TypeAdapter(dict[str, int]).validate_python({"a": "hunter2", "b": ["hunter2"]})
+
+        text = str(redacted(exception=str(raised.value)))
+        assert text.count("input_value=[redacted]") == 2
+        assert "hunter2" not in text

@@ -1,6 +1,8 @@
 """Real servers, real signals."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import httpx2
@@ -11,6 +13,7 @@ from .process import PATIENCE_SECONDS, Server, served, until
 pytestmark = pytest.mark.anyio
 
 SIGTERM_EXIT = 128 + 15
+HEALTHCHECK_SECONDS = 60
 
 
 async def waiting(server: Server, folder: Path) -> tuple[asyncio.Task[httpx2.Response], Path]:
@@ -148,3 +151,45 @@ class TestReplacement:
                     tasks.create_task(call_until_replaced())
 
         assert len(seen) >= workers + 2
+
+
+class TestSupervision:
+    """While a worker is silent that was asked whether it is well."""
+
+    async def test_one_that_is_killed_is_replaced_at_once(self, tmp_path: Path) -> None:
+        async with served(tmp_path, WEB_CONCURRENCY=2) as server:
+            silent = await self._silence(server)
+            os.kill(silent, signal.SIGKILL)
+
+            async def is_replaced() -> bool:
+                return server.log.read_text().count("Application startup complete") == 3
+
+            async with asyncio.timeout(HEALTHCHECK_SECONDS / 2):
+                await until(is_replaced)
+            server.process.terminate()
+            code = await server.end()
+
+        assert code == 0
+        assert '"exit_code": -9' in server.log.read_text()
+
+    async def test_signals_are_heard(self, tmp_path: Path) -> None:
+        async with served(tmp_path, WEB_CONCURRENCY=2) as server:
+            silent = await self._silence(server)
+            server.process.terminate()
+
+            async def has_heard() -> bool:
+                return '"stopping"' in server.log.read_text()
+
+            async with asyncio.timeout(HEALTHCHECK_SECONDS / 2):
+                await until(has_heard)
+            os.kill(silent, signal.SIGCONT)
+            code = await server.end()
+
+        assert code == 0
+
+    async def _silence(self, server: Server) -> int:
+        """The process id of one that no longer gets any time; until it will have been asked."""
+        pid: int = (await server.client.get("pid")).json()
+        os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(2)
+        return pid
