@@ -146,6 +146,7 @@ def test_mishaps_are_seen(render: Renderer, environments: Environments, postgres
             assert each[requests_to("auth/token", 401, method="POST")] == 1
             assert each["security_events_total", "event=login_failure", "reason="] == 1
         assert worked["task_duration_seconds_count", "outcome=failed", "task=mishap.fail"] == 1
+        assert worked["task_wait_seconds_count", "task=mishap.fail"] == 1
 
         lines = [json.loads(line) for line in web.read_text().splitlines()]
         seen = {(line["event"], line["request_id"]): line for line in lines if "request_id" in line}

@@ -2,18 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from app.core.extensions import Extensions
+from app.core.measures import Histogram
 
 from .settings import CelerySettings
 from .tasks import Task, TaskMessage
 
 if TYPE_CHECKING:
     from celery import Celery
+    from celery.app.task import Context
+
+WAITS = Histogram(
+    "task_wait_seconds", "Tasks from being sent until a worker has time for them.", "task"
+)
+_SENT_AT = "sent_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +103,17 @@ def publish(celery: "Celery", message: TaskMessage, *, queue: str | None) -> Non
         task_id=str(message.id),
         queue=queue or celery.conf.task_default_queue,
         confirm_timeout=celery.conf.broker_connection_timeout,
+        headers={_SENT_AT: time()},
         # Celery would put the values into headers, and from there into logs.
         argsrepr="()",
         kwargsrepr="{}",
     )
+
+
+def observe_wait(request: "Context", name: str) -> None:
+    """Of what has just been received for the first time, by the clocks of two machines."""
+    if request.retries == 0 and (sent_at := (request.headers or {}).get(_SENT_AT)) is not None:
+        WAITS.observe(max(0.0, time() - sent_at), name)
 
 
 def _options(setup: CelerySetup, extensions: Extensions) -> dict[str, Any]:

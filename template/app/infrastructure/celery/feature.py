@@ -6,7 +6,7 @@ from app.core.extensions import Extensions
 from app.core.feature import Feature, ReadinessCheck, State
 from app.infrastructure.database.purge import PurgedElsewhere
 
-from .broker import Broker, CelerySetup, create_celery
+from .broker import WAITS, Broker, CelerySetup, create_celery
 from .commands import build_commands
 from .dead_letters import DeadLetterPurge
 from .execution import DURATIONS, GIVEN_UP, ExecutionPurge, TaskRunner
@@ -50,6 +50,7 @@ def feature(
             DURATIONS,
             GIVEN_UP,
             LOST,
+            WAITS,
             *_scheduled(broker, purge_interval_seconds),
         ),
         readiness=(ReadinessCheck(name="tasks", check=_check, is_required=False),),

@@ -16,7 +16,7 @@ from celery.worker.consumer import Consumer
 
 from app.core.extensions import Extensions
 
-from .broker import CelerySetup, create_celery, hard_limit
+from .broker import CelerySetup, create_celery, hard_limit, observe_wait
 from .errors import TaskRetryError
 from .execution import TaskRunner
 from .runtime import OpenFeatures, Runtime
@@ -86,6 +86,7 @@ def _register(celery: Celery, task: Task[Any], setup: CelerySetup) -> None:
 def perform(celery_task: CeleryTask, message: TaskMessage) -> None:
     runtime = runtime_of(celery_task.app)
     attempt = celery_task.request.retries + 1
+    observe_wait(celery_task.request, message.name)
     with structlog.contextvars.bound_contextvars(
         request_id=message.request_id, task_id=str(message.id)
     ):

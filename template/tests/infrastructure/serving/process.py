@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx2
 
 ROOT = Path(__file__).parents[3]
+# Where programs are, and that their lines are to be counted too.
+_INHERITED = ("PATH", "COVERAGE_PROCESS_CONFIG")
 PATIENCE_SECONDS = 90
 
 
@@ -55,7 +57,8 @@ async def served(folder: Path, **environment: object) -> AsyncGenerator[Server]:
             "tests.infrastructure.serving.sample",
             str(port),
             cwd=ROOT,
-            env={"PATH": os.environ["PATH"]} | {key: str(it) for key, it in environment.items()},
+            env={name: os.environ[name] for name in _INHERITED if name in os.environ}
+            | {name: str(value) for name, value in environment.items()},
             stdout=output,
             stderr=output,
         )
