@@ -1,6 +1,3 @@
-import os
-import shutil
-import subprocess
 import sys
 
 import pytest
@@ -16,6 +13,7 @@ from app.core.measures import Instrument, Measured
 from app.infrastructure.metrics.feature import feature
 from app.infrastructure.metrics.meter import Meter
 from app.infrastructure.metrics.settings import MetricsSettings
+from tests.fixtures.prometheus import Promtool
 from tests.support import FixedSettings
 
 from .kettle import BOILED, cooking, names
@@ -118,39 +116,24 @@ class TestFormat:
         async with cooking() as kitchen:
             assert not [it for it in names(await kitchen.text()) if it.endswith("_created")]
 
-    async def test_is_liked_by_prometheus(self, promtool: str) -> None:
+    async def test_is_liked_by_prometheus(self, promtool: Promtool) -> None:
         async with cooking() as kitchen:
             await kitchen.client.get("kettles/one/boil")
 
-            assert check(promtool, await kitchen.text()) == ""
+            checked = promtool("check", "metrics", input=await kitchen.text())
+
+        assert checked == (True, "")
 
     async def test_of_every_feature_is_liked_by_prometheus(
-        self, promtool: str, app_text: str
+        self, promtool: Promtool, app_text: str
     ) -> None:
-        assert check(promtool, app_text) == ""
+        assert promtool("check", "metrics", input=app_text) == (True, "")
 
     @pytest.fixture
     def app_text(self, state: State) -> str:
         """The numbers of the service with all its features."""
         meter: Meter = state["meter"]
         return meter.expose("").content.decode()
-
-    @pytest.fixture
-    def promtool(self) -> str:
-        found = shutil.which("promtool")
-        if found is None:
-            message = "promtool is needed: install it (Debian package prometheus)"
-            if os.environ.get("CI") == "true":
-                pytest.fail(message)
-            pytest.skip(message)
-        return found
-
-
-def check(promtool: str, text: str) -> str:
-    """What it does not like."""
-    command = [promtool, "check", "metrics"]
-    checked = subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # noqa: S603
-    return checked.stdout + checked.stderr
 
 
 class TestExemplars:
