@@ -16,6 +16,7 @@ from celery.worker.consumer import Consumer
 
 from app.core.extensions import Extensions
 
+from .acknowledging import AcknowledgedRequest
 from .broker import CelerySetup, create_celery, hard_limit, observe_wait
 from .errors import TaskRetryError
 from .execution import TaskRunner
@@ -74,6 +75,7 @@ def _register(celery: Celery, task: Task[Any], setup: CelerySetup) -> None:
     @celery.task(  # type: ignore[untyped-decorator]  # Celery has no types
         name=task.name,
         bind=True,
+        Request=AcknowledgedRequest,
         max_retries=task.retries,
         time_limit=hard_limit(setup.settings, task),
         # For a process that died; what was raised waits as long as the runner says.

@@ -12,8 +12,8 @@ from app.infrastructure.celery.broker import (
 )
 from app.infrastructure.celery.settings import CelerySettings
 from app.infrastructure.celery.tasks import TaskMessage
-
 from tests.support import counted
+
 from .kettle import boil
 from .test_settings import URL
 

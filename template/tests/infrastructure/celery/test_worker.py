@@ -28,7 +28,7 @@ from app.infrastructure.celery.settings import WORKER, CelerySettings
 from app.infrastructure.celery.tasks import Task, TaskMessage
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.settings import DatabaseSettings
-from tests.fixtures.celery import Background, Server, fork, until, until_true, waiting
+from tests.fixtures.celery import Background, Server, fork, until, until_true, waiting, wire_to
 
 from .kettle import boil, burst, die, features, simmer, stick, work
 
@@ -309,3 +309,31 @@ class TestDeath:
             assert await kitchen.poured(cups[1]) == [1]
             assert [line["outcome"] for line in second.lines("task")] == ["done"]
             assert waiting(kitchen.celery) == 0
+
+
+class TestSilence:
+    async def test_of_the_broker_takes_no_place_of_the_worker(
+        self, each_broker: Server, tmp_path: Path, kettle_settings: DatabaseSettings
+    ) -> None:
+        """It lasts longer than anybody waits for an answer, while a task is done."""
+        begun, gate = tmp_path / "begun", tmp_path / "gate"
+        async with wire_to(each_broker.url) as wire:
+            assert wire.url is not None
+            settings = settings_for(wire.url.get_secret_value(), tmp_path)
+            cups = [f"{settings.queue} {number}" for number in (1, 2)]
+            worker = fork(tmp_path / "log", work, kettle_settings, settings)
+            direct = settings.model_copy(update={"broker_url": SecretStr(each_broker.url)})
+            async with kitchen_with(direct, kettle_settings) as kitchen:
+                try:
+                    await kitchen.send(boil, cup=cups[0], begun=begun, gate=gate)
+                    await until_true(begun.exists)
+                    wire.hold()
+                    gate.touch()
+                    assert await kitchen.filled(cups[0]) == [1]
+                    await asyncio.sleep(settings.dispatch_timeout_seconds + 1)
+                    wire.let_go()
+                    await kitchen.send(boil, cup=cups[1])
+                    assert await kitchen.filled(cups[1]) == [1]
+                finally:
+                    worker.kill()
+                assert await kitchen.poured(cups[0]) == [1]
