@@ -17,30 +17,40 @@ import yaml
 
 from harness.commands import run
 from harness.environments import Environments
+from harness.faults import LIMITS_OFF
 from harness.projects import Renderer, add_own_feature
 from harness.servers import free_port, missing, new_database, redis, running
 
 pytestmark = pytest.mark.suite
 
 PATIENCE_SECONDS = 60
-PAUSE_MILLISECONDS = 4000
+PAUSE_MILLISECONDS = 8000
 # Through the outbox nothing is lost that could be shown.
 ANSWERS = {"preset": "everything", "outbox": False}
+
+PASSWORD = "correct horse battery"
+PREPARATIONS = (
+    "alembic upgrade head",
+    "python -m app.cli user create-superuser --email a@example.com --username ada",
+)
 
 # As an owner writes it: something that goes well and fails, in every way that is counted.
 BELLS = '''\
 """Bells, most of them cracked."""
 
-from fastapi import APIRouter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
-from app.core.feature import Feature
+from fastapi import APIRouter, Request
+
+from app.core.feature import Feature, State
 from app.infrastructure.celery.queue import TaskQueueDep
 from app.infrastructure.celery.tasks import NoPayload, TaskContext, task
 from app.infrastructure.database.session import SessionDep
 from app.infrastructure.events.bus import EventBusDep
 from app.infrastructure.events.event import Event
 from app.infrastructure.events.handlers import EventContext, handles, handles_public
-from app.infrastructure.http_client.dependencies import HttpClientsDep
+from app.infrastructure.http_client.clients import http_clients_of
 
 router = APIRouter(prefix="/bells", tags=["bells"])
 
@@ -77,27 +87,37 @@ async def report(context: EventContext, event: BellRung) -> None:
 
 @router.post("")
 async def ring(session: SessionDep, tasks: TaskQueueDep, events: EventBusDep) -> None:
-    """Sends tasks and an event."""
+    """Sends an event and tasks."""
+    await events.publish(session, BellRung())
     for each in (swing, crack):
         await tasks.enqueue(session, each, NoPayload())
-    await events.publish(session, BellRung())
 
 
 @router.get("/echo")
-async def ask(clients: HttpClientsDep) -> None:
+async def ask(request: Request) -> None:
     """Nobody answers."""
-    await clients["echo"].get("", model=dict[str, str])
+    await request.state.echo.get("", model=dict[str, str])
 
 
-FEATURE = Feature(name="bells", routers=(router,), extensions=(swing, crack, hear, miss, report))
+@asynccontextmanager
+async def lifespan(state: State) -> AsyncGenerator[State]:
+    yield {"echo": http_clients_of(state).upstream("echo", "http://127.0.0.1:9")}
+
+
+FEATURE = Feature(
+    name="bells",
+    routers=(router,),
+    lifespan=lifespan,
+    extensions=(swing, crack, hear, miss, report),
+)
 '''
 
 
 class Prometheus:
     """What its API answers."""
 
-    def __init__(self, port: int) -> None:
-        self.client = httpx2.Client(base_url=f"http://127.0.0.1:{port}/api/v1/", timeout=10, trust_env=False)
+    def __init__(self, client: httpx2.Client) -> None:
+        self.client = client
 
     def data(self, path: str, **query: str) -> Any:
         return self.client.get(path, params=query).raise_for_status().json()["data"]
@@ -129,8 +149,11 @@ def prometheus(project: Path, folder: Path, ports: dict[str, int]) -> Iterator[P
         f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    with running(command, folder, folder / "prometheus.log", port):
-        yield Prometheus(port)
+    with (
+        running(command, folder, folder / "prometheus.log", port),
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}/api/v1/", timeout=10, trust_env=False) as client,
+    ):
+        yield Prometheus(client)
 
 
 def expressions(project: Path) -> set[str]:
@@ -158,16 +181,13 @@ def pause(redis_url: str) -> None:
 
 def make_something_happen(base: str) -> None:
     """Whatever becomes of it."""
-    password = "correct horse battery"
     with httpx2.Client(base_url=f"{base}/api/v1/", timeout=30, trust_env=False) as client:
-        ada = {"email": "ada@example.com", "username": "ada", "password": password}
-        client.post("auth/register", json=ada)
-        client.post("auth/token", data={"username": "ada", "password": "wrong horse battery"})
-        login = client.post("auth/token", data={"username": "ada", "password": password}).json()
+        client.post("bells")
+        client.post("auth/token", data={"username": "nobody", "password": PASSWORD})
+        login = client.post("auth/token", data={"username": "ada", "password": PASSWORD}).json()
         for _ in range(2):
             client.get("books", headers={"Authorization": f"Bearer {login.get('access_token')}"})
             client.get("bells/echo")
-            client.post("bells")
 
 
 def test_every_panel_shows_something(
@@ -193,9 +213,11 @@ def test_every_panel_shows_something(
             "CELERY_HEARTBEAT_FOLDER": str(tmp_path),
             "EVENTS_HEARTBEAT_FOLDER": str(tmp_path),
             "EVENTS_MAX_DELIVERIES": "1",
+            **LIMITS_OFF,
         }
-        outcome = run("uv run --no-sync alembic upgrade head", project, settings)
-        assert outcome.ok, outcome
+        for preparation in PREPARATIONS:
+            outcome = run(f"uv run --no-sync {preparation}", project, settings | {"SUPERUSER_PASSWORD": PASSWORD})
+            assert outcome.ok, outcome
         for name, arguments in commands.items():
             own = settings | {"METRICS_WORKER_PORT": str(ports[name])}
             stack.enter_context(running([python, *arguments], project, tmp_path / f"{name}.log", ports[name], **own))
