@@ -4,6 +4,7 @@ import resource
 import shutil
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,12 +44,12 @@ def snapshot(template: Path, folder: Path) -> Path:
     return copy
 
 
-def render(template: Path, folder: Path, preset: str, rounds: int = 1) -> tuple[Path, Spent]:
+def render(template: Path, folder: Path, rounds: int = 1, **answers: object) -> tuple[Path, Spent]:
     """Copy a project `rounds` times; the last copy, and the median of what one took."""
-    options: dict[str, Any] = {"defaults": True, "quiet": True, "unsafe": False, "data": {"preset": preset}}
+    options: dict[str, Any] = {"defaults": True, "quiet": True, "unsafe": False, "data": answers}
     rendered = []
-    for number in range(rounds):
-        target = folder / f"{preset}{number}"
+    for _ in range(rounds):
+        target = Path(tempfile.mkdtemp(dir=folder)) / "project"
         with _measured(resource.RUSAGE_SELF) as spent:
             run_copy(str(template), target, settings=Settings(), **options)
         rendered.append(spent)

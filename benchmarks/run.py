@@ -18,6 +18,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 import load
+import observing
 import project
 import report
 import runtime
@@ -75,14 +76,16 @@ def rows_of(rounds: Sequence[Mapping[str, float]]) -> list[report.Row]:
     return rows
 
 
-def measure(folder: Path, variables: Mapping[str, str], database: str, effort: load.Effort) -> list[dict[str, float]]:
-    """The default service beside FastAPI alone."""
+def measure(
+    folder: Path, variables: Mapping[str, str], database: str, effort: load.Effort
+) -> tuple[list[dict[str, float]], str]:
+    """The default service beside FastAPI alone; and a token of its user."""
     with ExitStack() as stack:
         service = stack.enter_context(servers.service(folder, variables))
         _, token = servers.seed(service, database)
         reference = stack.enter_context(servers.beside("reference_app:app", folder, variables))
         many = stack.enter_context(servers.beside("many_routes:app", folder, variables))
-        return load.in_turns(targets(service, reference, many, token), effort)
+        return load.in_turns(targets(service, reference, many, token), effort), token
 
 
 def prepare(folder: Path, database: str, **more: str) -> tuple[str, dict[str, str]]:
@@ -96,12 +99,14 @@ def prepare(folder: Path, database: str, **more: str) -> tuple[str, dict[str, st
 def benchmark(template: Path, effort: load.Effort, *, with_suite: bool) -> tuple[list[report.Row], dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="slipway-benchmark-") as name, ExitStack() as stack:
         copy = project.snapshot(template, Path(name))
-        folder, rendering = project.render(copy, Path(name), "api", REPEATS)
+        folder, rendering = project.render(copy, Path(name), REPEATS, preset="api")
         other: dict[str, Any] = {"render": asdict(rendering)}
         server = stack.enter_context(postgresql())
         database, variables = prepare(folder, stack.enter_context(new_database(server)))
-        rows = rows_of(measure(folder, variables, database, effort))
-        whole, _ = project.render(copy, Path(name), "saas")
+        rounds, token = measure(folder, variables, database, effort)
+        observed, _ = project.render(copy, Path(name), preset="api", **dict.fromkeys(observing.FEATURES, True))
+        rows = rows_of(rounds) + observing.measure(folder, observed, variables, token, effort)
+        whole, _ = project.render(copy, Path(name), preset="saas")
         address = stack.enter_context(redis())
         _, with_redis = prepare(whole, stack.enter_context(new_database(server)), REDIS_URL=address)
         rows += runtime.measure(whole, with_redis, effort)

@@ -42,7 +42,9 @@ COMMANDS = {
 @pytest.mark.parametrize("docker", [True, False])
 @pytest.mark.parametrize("data", DATA)
 def test_linters_find_nothing(data: str, docker: bool, ci: str, render: Renderer) -> None:  # noqa: FBT001
-    switches = {**DATA[data], "docker": docker, "ci": ci}
+    # Monitoring is in the compose file.
+    monitoring = docker and DATA[data]["monitoring"]
+    switches = {**DATA[data], "docker": docker, "monitoring": monitoring, "ci": ci}
     project = render(preset="custom", **switches)
     commands = [command for file, found in COMMANDS.items() if (project / file).exists() for command in found]
     assert commands
