@@ -3,22 +3,20 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
 
-import httpx2
 import pytest
 from fastapi import FastAPI
 
 from load.limits import failures, refusal
+from tests.servers import free_port, missing, until_open
 
 ROOT = Path(__file__).parents[1]
-START_SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
 class TestRefusal:
@@ -77,30 +75,15 @@ class TestFailures:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """The address of a service that runs as in development, with what it keeps in a new folder."""
     if find_spec("locust") is None:
-        message = "The load tests need locust: run `uv sync`"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        missing("The load tests need locust: run `uv sync`")
+    port = free_port()
     process = subprocess.Popen(  # noqa: S603 (our own)
         [sys.executable, "-m", "app.cli", "serve", "--port", str(port)],
         cwd=tmp_path_factory.mktemp("served"),
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LOG_LEVEL": "error"},
     )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            httpx2.get(f"{url}/health/live", timeout=START_SECONDS)
-        except httpx2.TransportError:
-            assert process.poll() is None, "the service did not start"
-            assert time.monotonic() < deadline, "the service does not answer"
-            time.sleep(0.02)
-        else:
-            break
-    yield url
+    until_open(process, port)
+    yield f"http://127.0.0.1:{port}"
     process.terminate()
     process.wait()
 
@@ -112,7 +95,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=START_SECONDS,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
 

@@ -10,6 +10,7 @@ from app.bootstrap.lifespan import open_features
 from app.core.feature import Process
 from app.infrastructure.metrics.feature import feature
 from app.infrastructure.metrics.settings import MetricsSettings
+from tests.servers import free_port
 from tests.support import FixedSettings, serving
 
 from .kettle import BOILED, TOKEN, Gate, Water, kettle, numbers
@@ -19,13 +20,6 @@ pytestmark = pytest.mark.anyio
 PATH = "http://test/metrics"
 SETTINGS = FixedSettings(environment="test")
 GUARDED = MetricsSettings(token=SecretStr(TOKEN))
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 async def status(settings: MetricsSettings, *, deployed: bool) -> int:
@@ -44,8 +38,9 @@ class TestPath:
         for deployed in (False, True):
             assert await status(GUARDED, deployed=deployed) == 401
 
-    async def test_is_not_there_beside_a_listener(self, free_port: int) -> None:
-        settings = MetricsSettings(port=free_port)
+    async def test_is_not_there_beside_a_listener(self) -> None:
+        port = free_port()
+        settings = MetricsSettings(port=port)
 
         assert await status(settings, deployed=False) == 404
 
@@ -103,12 +98,13 @@ class TestAddress:
 
 
 class TestListener:
-    async def test_shows_the_numbers(self, free_port: int) -> None:
+    async def test_shows_the_numbers(self) -> None:
+        port = free_port()
         features = [
             kettle(Water(), Gate()),
-            feature(MetricsSettings(port=free_port), deployed=True),
+            feature(MetricsSettings(port=port), deployed=True),
         ]
-        url = f"http://127.0.0.1:{free_port}"
+        url = f"http://127.0.0.1:{port}"
         async with serving(SETTINGS, features), AsyncClient() as client:
             BOILED.add("red")
             response = await client.get(f"{url}/metrics?a=b")
@@ -118,10 +114,11 @@ class TestListener:
             assert numbers(response.text, "kettles_boiled_total") == {("red",): 1}
             assert (await client.get(url)).status_code == 404
 
-    async def test_asks_for_the_token_if_there_is_one(self, free_port: int) -> None:
-        settings = MetricsSettings(port=free_port, token=SecretStr(TOKEN))
+    async def test_asks_for_the_token_if_there_is_one(self) -> None:
+        port = free_port()
+        settings = MetricsSettings(port=port, token=SecretStr(TOKEN))
         async with serving(SETTINGS, [feature(settings, deployed=True)]), AsyncClient() as client:
-            url = f"http://127.0.0.1:{free_port}/metrics"
+            url = f"http://127.0.0.1:{port}/metrics"
             refused = await client.get(url)
             allowed = await client.get(url, headers={"Authorization": f"Bearer {TOKEN}"})
 
@@ -129,11 +126,12 @@ class TestListener:
         assert refused.headers["www-authenticate"] == 'Bearer realm="metrics"'
         assert refused.json() == {"type": "about:blank", "title": "Unauthorized", "status": 401}
 
-    async def test_of_a_worker_has_a_port_of_its_own(self, free_port: int) -> None:
-        settings = MetricsSettings(worker_port=free_port)
+    async def test_of_a_worker_has_a_port_of_its_own(self) -> None:
+        port = free_port()
+        settings = MetricsSettings(worker_port=port)
         features = [kettle(Water(), Gate()), feature(settings, deployed=True)]
         async with open_features(features, works=True), AsyncClient() as client:
-            response = await client.get(f"http://127.0.0.1:{free_port}/metrics")
+            response = await client.get(f"http://127.0.0.1:{port}/metrics")
 
         assert numbers(response.text, "kettle_litres") == {(): 1.5}
 

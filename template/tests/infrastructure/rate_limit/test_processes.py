@@ -1,10 +1,8 @@
 """Two real servers on one Redis."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -12,18 +10,16 @@ import httpx2
 import pytest
 
 from app.infrastructure.redis.settings import RedisSettings
+from tests.servers import free_port, until_open
 
 from .sample import PATIENT
 
 ROOT = Path(__file__).parents[3]
-START_SECONDS = 120
 
 
-def serve(redis: RedisSettings, *, trusted: str) -> tuple[subprocess.Popen[bytes], str]:
+def serve(redis: RedisSettings, *, trusted: str) -> tuple[subprocess.Popen[bytes], int]:
     assert redis.url is not None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     application = "tests.infrastructure.rate_limit.sample:from_environment"
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "uvicorn", "--factory", application, "--port", str(port)],
@@ -37,20 +33,7 @@ def serve(redis: RedisSettings, *, trusted: str) -> tuple[subprocess.Popen[bytes
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    return process, f"http://127.0.0.1:{port}"
-
-
-def wait_for(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            httpx2.get(f"{url}/health/live", timeout=PATIENT)
-        except httpx2.TransportError:
-            assert process.poll() is None, "the server did not start"
-            assert time.monotonic() < deadline, "the server does not answer"
-            time.sleep(0.02)
-        else:
-            return
+    return process, port
 
 
 @pytest.fixture
@@ -58,9 +41,9 @@ def urls(real_redis_settings: RedisSettings) -> Generator[list[str]]:
     """The first believes what a proxy at our address says, the second does not."""
     servers = [serve(real_redis_settings, trusted=it) for it in ("127.0.0.1", "192.0.2.1")]
     try:
-        for process, url in servers:
-            wait_for(process, url)
-        yield [url for _, url in servers]
+        for process, port in servers:
+            until_open(process, port)
+        yield [f"http://127.0.0.1:{port}" for _, port in servers]
     finally:
         for process, _ in servers:
             process.terminate()

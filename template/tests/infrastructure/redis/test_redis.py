@@ -1,4 +1,3 @@
-import socket
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from app.infrastructure.redis.feature import feature
 from app.infrastructure.redis.settings import RedisSettings, RedisUrl
 from app.modules.health import feature as health
 from tests.fixtures.redis import RedisServer
+from tests.servers import free_port
 from tests.support import FixedSettings, serving
 
 pytestmark = pytest.mark.anyio
@@ -100,9 +100,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tls_url(authority: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """A server that speaks TLS on a port of its own beside the plain one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     certificate = str(authority.parent / "server.pem")
     server = RedisServer(
         tmp_path_factory.mktemp("redis-tls"),

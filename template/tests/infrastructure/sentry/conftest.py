@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import threading
 from collections.abc import Callable, Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
@@ -15,6 +14,7 @@ from app.core.feature import Feature
 from app.core.settings import Environment
 from app.infrastructure.sentry.feature import feature
 from app.infrastructure.sentry.settings import SentrySettings
+from tests.servers import answering
 
 Items = list[tuple[str, dict[str, Any]]]
 
@@ -60,12 +60,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def ingest() -> Generator[Ingest]:
     server = Ingest()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(server):
+        yield server
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
+
+from tests.servers import free_port
 
 ROOT = Path(__file__).parents[3]
 # Where programs are, and that their lines are to be counted too.
@@ -47,8 +48,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 @asynccontextmanager
 async def served(folder: Path, **environment: object) -> AsyncGenerator[Server]:
     """Its variables by name; without any, those of development."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     log = folder / "server.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(

@@ -1,6 +1,5 @@
 """A real collector: an HTTP server that keeps the spans it is sent."""
 
-import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from app.core.feature import Feature
 from app.core.settings import Environment
 from app.infrastructure.tracing.feature import feature
 from app.infrastructure.tracing.settings import OtelSettings
+from tests.servers import answering
 
 
 @dataclass
@@ -95,12 +95,8 @@ def _values(pairs: Any) -> dict[str, Any]:  # noqa: ANN401 (of protobuf)
 @pytest.fixture
 def collector() -> Generator[Collector]:
     server = Collector()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(server):
+        yield server
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 import time
 from collections.abc import AsyncGenerator
@@ -13,6 +12,7 @@ import pytest
 from app.bootstrap.settings import Settings
 from app.infrastructure.redis.clients import RedisClients
 from app.infrastructure.redis.settings import RedisSettings
+from tests.servers import free_port
 
 from .conftest import House, Tea
 from .reading import Person
@@ -30,8 +30,7 @@ async def server(
     settings: Settings, database_url: str, real_redis_settings: RedisSettings
 ) -> AsyncGenerator[Server]:
     assert real_redis_settings.url is not None
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": database_url,

@@ -1,6 +1,5 @@
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from app.infrastructure.redis.clients import RedisClients
 from app.infrastructure.redis.settings import RedisSettings
 from app.modules.websocket.fanout import Fanout
 from tests.fixtures.redis import RedisServer
+from tests.servers import free_port
 
 from .conftest import House, until
 from .talk import Person
@@ -107,8 +107,7 @@ class TestTwoServers:
         self, settings: Settings, database_url: str, real_redis_settings: RedisSettings
     ) -> AsyncGenerator[str]:
         assert real_redis_settings.url is not None
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         environment = {
             "PATH": os.environ["PATH"],
             "DATABASE_URL": database_url,
