@@ -23,7 +23,7 @@ from harness.servers import free_port, missing, new_database, redis, running
 
 pytestmark = pytest.mark.suite
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 PAUSE_MILLISECONDS = 8000
 # Through the outbox nothing is lost that could be shown.
 ANSWERS = {"preset": "everything", "outbox": False}
