@@ -14,7 +14,7 @@ from harness.questionnaire import Questionnaire, Value
 from harness.rows import questionnaire, switches_of, write
 
 # Attempts at a shorter array: many for a small space, one for a large one, a few seconds for either.
-CELLS_PER_RUN = 6_000
+CELLS_PER_RUN = 60_000
 
 
 class Space:

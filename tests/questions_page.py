@@ -66,8 +66,9 @@ def describe(name: str) -> Iterator[str]:
     yield f"- Asked: {'always' if name in questionnaire().prompts() else 'for the preset `custom`'}"
     for refusal in questionnaire().refusals:
         if list(refusal.values)[-1] == name:
-            needs = ", ".join(f"`{other}`" for other, value in refusal.values.items() if value is False)
-            yield f"- Needs: {needs}"
+            *others, _ = refusal.values.items()
+            relation = "Needs" if all(value is False for _, value in others) else "Not with"
+            yield f"- {relation}: {', '.join(f'`{other}`' for other, _ in others)}"
     if message := advice(name):
         yield f"- Refused otherwise: {message}"
     if name in STARTING_POINTS:

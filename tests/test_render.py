@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,11 +11,17 @@ from harness.checks import mentions, problems, residue, residue_problems
 from harness.projects import Renderer, read_texts, read_tree
 from harness.questionnaire import Value
 from harness.report import RecordProperty, identify
-from harness.rows import Row, all_rows, derived_of, one_off, questionnaire, switches_of
+from harness.rows import Row, all_rows, derived_of, one_off, questionnaire, settle, switches_of
 
 pytestmark = pytest.mark.render
 
 ONE_OFF = [pytest.param(switches, id=f"{name}={value}".lower()) for name, value, switches in one_off()]
+
+
+def everything_with(name: str, value: Value) -> dict[str, Value]:
+    """Everything that can be on beside this value of a switch."""
+    everything = switches_of({"preset": "everything"})
+    return settle({**everything, name: value}, keep=name) if name in everything else everything
 
 
 def check(project: Path, switches: Mapping[str, Value]) -> None:
@@ -54,15 +59,12 @@ class TestResidueVocabulary:
 
     @pytest.mark.parametrize(("name", "value"), [(name, value) for name, entry in residue().items() for value in entry])
     def test_words_occur_where_it_is_on(self, name: str, value: Value, render: Renderer) -> None:
-        everything = switches_of({"preset": "everything"})
-        changed = {name: value} if name in everything else {}
-        texts = read_texts(render(preset="custom", **{**everything, **changed}))
+        texts = read_texts(render(preset="custom", **everything_with(name, value)))
         assert list(mentions(texts, residue()[name][value]))
 
     @pytest.mark.parametrize(("name", "value"), [(name, value) for name, entry in residue().items() for value in entry])
     def test_words_are_found_where_it_is_said_to_be_off(self, name: str, value: Value, render: Renderer) -> None:
-        everything = switches_of({"preset": "everything"})
-        on: dict[str, Any] = {**everything, **({name: value} if name in everything else {})}
+        on = everything_with(name, value)
         project = render(preset="custom", **on)
         off = {**derived_of(on), name: False}
         assert residue_problems(read_tree(project), read_texts(project), off) != []

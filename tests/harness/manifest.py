@@ -32,14 +32,19 @@ def everything() -> dict[str, Value]:
     return switches_of({"preset": "everything"})
 
 
+def complete() -> dict[str, Value]:
+    """Each switch on, those too that the preset leaves out because they exclude others: what template/ is."""
+    return {name: value if isinstance(value, str) else True for name, value in everything().items()}
+
+
 def guarded(name: str, value: Value) -> frozenset[str]:
     """The patterns that only this switch value leaves out."""
-    return excluded({**everything(), name: value}) - excluded(everything())
+    return excluded({**complete(), name: value}) - excluded(complete())
 
 
 def all_guarded() -> Mapping[tuple[str, Value], frozenset[str]]:
     """The patterns of every switch value that leaves files out."""
-    on = everything()
+    on = complete()
     values = {
         (name, value) for name, options in questionnaire().switches.items() for value in options if value != on[name]
     }
@@ -48,7 +53,7 @@ def all_guarded() -> Mapping[tuple[str, Value], frozenset[str]]:
 
 def guarded_by_derived() -> frozenset[str]:
     """The patterns of what is there where several switches are on."""
-    on = everything()
+    on = complete()
     names = questionnaire().derived_switches
     return frozenset[str]().union(*(excluded({**on, name: False}) - excluded(on) for name in names))
 

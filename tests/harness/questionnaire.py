@@ -36,6 +36,16 @@ class Refusal:
     message: str
 
 
+def _decisive_part(row: Mapping[str, Value], verdicts: Sequence[tuple[Mapping[str, Value], str]]) -> dict[str, Value]:
+    """As few values of a refused row as are refused with any others."""
+    part = dict(row)
+    for name in row:
+        fewer = {other: value for other, value in part.items() if other != name}
+        if all(message for other, message in verdicts if fewer.items() <= other.items()):
+            part = fewer
+    return part
+
+
 class Questionnaire:
     """The questions of the template in `root`."""
 
@@ -142,10 +152,16 @@ class Questionnaire:
 
     def _find_refusals(self) -> Iterator[Refusal]:
         for name, names in self.decisive.items():
-            for values in product(*(self.switches[switch] for switch in names)):
-                given = dict(zip(names, values, strict=True))
-                if message := self.refusal(name, given):
-                    yield Refusal(given, message)
+            rows = [
+                dict(zip(names, values, strict=True))
+                for values in product(*(self.switches[switch] for switch in names))
+            ]
+            verdicts = [(row, self.refusal(name, row)) for row in rows]
+            found: list[Refusal] = []
+            for row, message in verdicts:
+                if message and not any(known.values.items() <= row.items() for known in found):
+                    found.append(Refusal(_decisive_part(row, verdicts), message))
+            yield from found
 
     def refusal(self, name: str, answers: Answers) -> str:
         """What the validator of `name` says to these answers; empty where it accepts them."""
