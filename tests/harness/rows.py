@@ -12,6 +12,7 @@ from harness.questionnaire import RIDING_ALONG, Questionnaire, Value
 
 ROWS = ROOT / "tests" / "rows.json"
 Combination = frozenset[tuple[str, Value]]
+OFF = (False, "none")
 
 # Answers that do not combine with switches: each row takes the next of each, None for the default. The numbers of
 # values have few common factors, so that they meet in many ways.
@@ -127,6 +128,7 @@ def settle(switches: Mapping[str, Value], keep: str) -> dict[str, Value]:
     """Switch off what the validators refuse beside the value of `keep`."""
     settled = dict(switches)
     while broken := [r for r in questionnaire().refusals if r.values.items() <= settled.items()]:
-        name = next(name for name, value in reversed(list(broken[0].values.items())) if name != keep and value is True)
-        settled[name] = False
+        on = (name for name, value in reversed(broken[0].values.items()) if name != keep and value not in OFF)
+        name = next(on)
+        settled[name] = False if settled[name] is True else "none"
     return settled
