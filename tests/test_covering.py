@@ -89,7 +89,13 @@ def test_presets_hold_both_ends() -> None:
     can_be_off = [name for name, values in questionnaire().switches.items() if off & set(values)]
     assert can_be_off
     assert {rows["minimal"][name] for name in can_be_off} == off
-    assert not off & {rows["everything"][name] for name in can_be_off}
+    everything = rows["everything"]
+    excluded = {name for name in can_be_off if everything[name] in off}
+    # What is off there would be refused.
+    assert all(
+        any(r.values.items() <= {**everything, name: True}.items() for r in questionnaire().refusals)
+        for name in excluded
+    )
 
 
 def test_every_licence_and_python_version_occurs() -> None:

@@ -128,7 +128,7 @@ def settle(switches: Mapping[str, Value], keep: str) -> dict[str, Value]:
     """Switch off what the validators refuse beside the value of `keep`."""
     settled = dict(switches)
     while broken := [r for r in questionnaire().refusals if r.values.items() <= settled.items()]:
-        on = (name for name, value in reversed(broken[0].values.items()) if name != keep and value not in OFF)
+        on = (name for name, value in reversed(list(broken[0].values.items())) if name != keep and value not in OFF)
         name = next(on)
         settled[name] = False if settled[name] is True else "none"
     return settled
