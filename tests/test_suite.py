@@ -1,25 +1,38 @@
-"""Every pairwise row installs, checks, migrates, starts and passes its own tests on SQLite, and some on PostgreSQL."""
+"""Every pairwise row installs, checks, migrates, starts and passes its own tests on SQLite, and some on PostgreSQL.
 
+Rows whose service is the same share a run: what is beside the service is taken away before, so that none of its checks
+can depend on it.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
 from harness.environments import Environments
-from harness.projects import Renderer
+from harness.projects import Renderer, read_tree, remove_beside
+from harness.questionnaire import BESIDE_THE_SERVICE, Value
 from harness.report import RecordProperty, identify, record_times
-from harness.rows import Row, pairwise_rows
+from harness.rows import Row, one_off, pairwise_rows, switches_of
 from harness.servers import new_database
 from harness.service import check_migrations, check_service
 
 pytestmark = pytest.mark.suite
 
-ROWS = pairwise_rows()
-WITH_DATABASE = [row for row in ROWS if row.switches["database"]]
+
+def service_of(row: Row) -> tuple[tuple[str, str], ...]:
+    """The switches that make a difference to the service."""
+    return tuple((name, str(value)) for name, value in row.switches.items() if name not in BESIDE_THE_SERVICE)
 
 
-def how_much(row: Row) -> int:
+SERVICES = [list(rows) for _, rows in groupby(sorted(pairwise_rows(), key=service_of), key=service_of)]
+WITH_DATABASE = [rows for rows in SERVICES if rows[0].switches["database"]]
+
+
+def how_much(rows: Sequence[Row]) -> int:
     """The number of switches that are on."""
-    return sum(value is True for value in row.switches.values())
+    return sum(value == "True" for _, value in service_of(rows[0]))
 
 
 # How a feature speaks to the database does not depend on its neighbours; that they get along is shown on SQLite. So
@@ -27,24 +40,37 @@ def how_much(row: Row) -> int:
 ON_POSTGRESQL = [
     max(WITH_DATABASE, key=how_much),
     min(WITH_DATABASE, key=how_much),
-    next(row for row in ROWS if row.preset == "api"),
+    next(rows for rows in SERVICES if any(row.preset == "api" for row in rows)),
+]
+BESIDE = [
+    pytest.param(switches, id=f"{name}={value}".lower())
+    for name, value, switches in one_off()
+    if name in BESIDE_THE_SERVICE and switches["monitoring"]
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def ids(rows: Sequence[Row]) -> str:
+    """The first of them stands for all."""
+    return min(rows, key=lambda row: row.number).id
+
+
+@pytest.fixture
+def project(rows: Sequence[Row], render: Renderer, tmp_path: Path) -> Path:
+    """The service of these rows, with the answers of the first of them that are no switches."""
+    first = min(rows, key=lambda row: row.number)
+    return remove_beside(render.project(tmp_path / "project", **first.answers))
+
+
+@pytest.mark.parametrize("rows", SERVICES, ids=ids)
 def test_row_on_a_bare_machine(
-    row: Row,
-    render: Renderer,
-    environments: Environments,
-    tmp_path: Path,
-    record_property: RecordProperty,
+    rows: Sequence[Row], project: Path, environments: Environments, record_property: RecordProperty
 ) -> None:
     """Nothing but Python: where there is a database, it is SQLite."""
-    identify(record_property, "suite on a bare machine", row)
-    steps = environments.install(render.project(tmp_path / "project", **row.answers))
+    identify(record_property, "suite on a bare machine", *rows)
+    steps = environments.install(project)
     steps.run("mypy", environments.mypy)
     steps.run("lint-imports", "uv run --no-sync lint-imports --no-cache")
-    if row.switches["database"]:
+    if rows[0].switches["database"]:
         check_migrations(steps)
     check_service(steps)
     steps.run("pytest", "uv run --no-sync pytest -q -W error -p no:cacheprovider")
@@ -52,17 +78,16 @@ def test_row_on_a_bare_machine(
     steps.check()
 
 
-@pytest.mark.parametrize("row", ON_POSTGRESQL, ids=lambda row: row.id)
+@pytest.mark.parametrize("rows", ON_POSTGRESQL, ids=ids)
 def test_row_on_postgresql(
-    row: Row,
-    render: Renderer,
+    rows: Sequence[Row],
+    project: Path,
     environments: Environments,
     postgres: str,
-    tmp_path: Path,
     record_property: RecordProperty,
 ) -> None:
-    identify(record_property, "suite on PostgreSQL", row)
-    steps = environments.install(render.project(tmp_path / "project", **row.answers))
+    identify(record_property, "suite on PostgreSQL", *rows)
+    steps = environments.install(project)
     with new_database(postgres) as url:
         check_migrations(steps, DATABASE_URL=url)
         steps.run("alembic", "uv run --no-sync alembic upgrade head", DATABASE_URL=url)
@@ -72,3 +97,16 @@ def test_row_on_postgresql(
         steps.run("pytest on PostgreSQL", command, TEST_DATABASE_URL=url, CI="true")
     record_times(record_property, steps)
     steps.check()
+
+
+@pytest.mark.render
+@pytest.mark.parametrize("switches", BESIDE)
+def test_what_is_beside_the_service_changes_nothing_of_it(
+    switches: dict[str, Value], render: Renderer, tmp_path: Path
+) -> None:
+    everything = switches_of({"preset": "everything"})
+    with_it, without = (
+        read_tree(remove_beside(render.project(tmp_path / name, preset="custom", **answers)))
+        for name, answers in (("with", everything), ("without", switches))
+    )
+    assert with_it == without

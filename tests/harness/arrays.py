@@ -5,7 +5,7 @@ together. Greedy choice of rows with hill climbing; everything that is counted o
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 from math import prod
 
@@ -120,30 +120,41 @@ class CoveringArray:
                 possible[self.cells.of(row)] = True
         return possible
 
-    def extend(self, rows: Sequence[Integers], attempts: int = 1) -> list[Integers]:
-        """The rows, and after them the rows that cover the rest; the shortest result of several attempts."""
-        return min((self._extend(rows) for _ in range(attempts)), key=len)
+    def extend(self, rows: Sequence[Integers], attempts: int = 1, bodies: Sequence[Cell] = ()) -> list[Integers]:
+        """The rows, and after them the rows that cover the rest; the shortest result of several attempts.
 
-    def _extend(self, rows: Sequence[Integers]) -> list[Integers]:
+        With `bodies` every row has the values of one of them, and each of them is in a row. Raises `ValueError` where
+        they leave something uncovered.
+        """
+        return min((self._extend(rows, bodies) for _ in range(attempts)), key=len)
+
+    def _extend(self, rows: Sequence[Integers], bodies: Sequence[Cell]) -> list[Integers]:
         result, need = list(rows), self.possible.copy()
         for row in result:
             need[self.cells.of(row)] = False
-        while need.any():
-            row = self._climb(self._best_candidate(need), need)
+        unused = [body for body in bodies if not any(all(row[i] == value for i, value in body) for row in rows)]
+        while unused or need.any():
+            begin = [unused.pop()] if unused else bodies or [()]
+            row = self._climb(self._best_candidate(need, begin), need, {factor for factor, _ in begin[0]})
+            if not need[self.cells.of(row)].any() and not unused:
+                raise ValueError("nothing that is left to cover goes with these bodies")
             result.append(row)
             need[self.cells.of(row)] = False
         return result
 
-    def _best_candidate(self, need: NDArray[np.bool_]) -> Integers:
-        targets = self.rng.choice(np.flatnonzero(need), CANDIDATES).tolist()
-        rows = [self.constraints.complete(self.cells.decode(target)) for target in targets]
+    def _best_candidate(self, need: NDArray[np.bool_], begin: Sequence[Cell]) -> Integers:
+        targets = self.rng.choice(np.flatnonzero(need), CANDIDATES).tolist() if need.any() else []
+        cells = [(), *(self.cells.decode(target) for target in targets)]
+        given = [{*cell, *body} for cell in cells for body in begin]
+        # Two values of one factor are none.
+        rows = [self.constraints.complete(tuple(it)) for it in given if len({factor for factor, _ in it}) == len(it)]
         return max(
             (row for row in rows if row is not None),
             key=lambda row: int(need[self.cells.of(row)].sum()),
         )
 
-    def _climb(self, row: Integers, need: NDArray[np.bool_]) -> Integers:
-        for factor in self.rng.permutation(len(row)).tolist():
+    def _climb(self, row: Integers, need: NDArray[np.bool_], fixed: Collection[int]) -> Integers:
+        for factor in self.rng.permutation([it for it in range(len(row)) if it not in fixed]).tolist():
             groups = self.cells.groups_of[factor]
             best = int(need[self.cells.of(row, groups)].sum())
             for value in range(self.constraints.sizes[factor]):

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from copier import Settings, VcsRef, run_copy, run_update
 from filelock import FileLock
+from pathspec import GitIgnoreSpec
 
 from harness import ANSWERS_FILE, ROOT
 from harness.git import commit_all, git
@@ -30,6 +31,21 @@ VERSION = "v999.0.0"
 # Nobody is asked, nothing is trusted, and the developer's own Copier settings do not count.
 OPTIONS: dict[str, Any] = {"defaults": True, "quiet": True, "unsafe": False, "settings": Settings()}
 Tree = Mapping[str, bytes]
+# Files that people, platforms and pipelines read.
+BESIDE = (
+    "/.*",
+    "!/.env.example",
+    "/*.md",
+    "/Dockerfile",
+    "/Procfile",
+    "/app.json",
+    "/compose*.yaml",
+    "/deploy",
+    "/docs",
+    "/fly.toml",
+    "/render.yaml",
+    "/renovate.json",
+)
 
 
 def once(target: Path, make: Callable[[Path], object]) -> Path:
@@ -85,6 +101,15 @@ class Renderer:
         shutil.copytree(self(version, **answers), target, symlinks=True)
         commit_all(target, "Start from the template")
         return target
+
+
+def remove_beside(project: Path) -> Path:
+    """Take away what is for others than the service and its checks."""
+    spec = GitIgnoreSpec.from_lines(BESIDE)
+    for name in spec.match_files(read_tree(project)):
+        (project / name).unlink()
+    commit_all(project, "The service alone")
+    return project
 
 
 def add_own_feature(project: Path, name: str, code: str) -> None:

@@ -23,6 +23,24 @@ from harness import ROOT
 # any switch: they take part in the rows (see `covering.riders`), but not in the combinations.
 STARTING_POINTS = frozenset({"preset", "deployment"})
 RIDING_ALONG = frozenset({"license", "python_version"})
+# Switches that bring files for others to read and change nothing in the service, its tests or what it installs:
+# `test_suite.py` holds them to it.
+BESIDE_THE_SERVICE = frozenset(
+    {
+        "aws_ecs",
+        "caddy",
+        "ci",
+        "cloud",
+        "devcontainer",
+        "digitalocean",
+        "docker",
+        "heroku",
+        "kubernetes",
+        "nginx",
+        "precommit",
+        "vm",
+    }
+)
 
 Value = bool | str
 Answers = Mapping[str, Any]

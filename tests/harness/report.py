@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,11 @@ def rows_by_tier(reports: Iterable[pytest.TestReport]) -> Mapping[str, Mapping[i
     """For each tier the rows that were tried, and whether every test of theirs passed."""
     tiers: dict[str, dict[int, bool]] = defaultdict(dict)
     for report in reports:
-        properties = dict(report.user_properties)
+        properties: dict[str, Any] = dict(report.user_properties)
         if "row" in properties and (report.when == "call" or not report.passed):
             rows = tiers[str(properties["tier"])]
-            number = int(str(properties["row"]))
-            rows[number] = rows.get(number, True) and report.passed
+            for number in properties["row"]:
+                rows[number] = rows.get(number, True) and report.passed
     return tiers
 
 
@@ -81,10 +82,10 @@ def time_lines(reports: Sequence[pytest.TestReport]) -> Iterator[str]:
         yield f"seconds by step, over all rows: {', '.join(parts)}"
 
 
-def identify(record: RecordProperty, tier: str, row: Row) -> None:
-    """Mark a test's report as one of this row's."""
+def identify(record: RecordProperty, tier: str, *rows: Row) -> None:
+    """Mark a test's report as one of these rows."""
     record("tier", tier)
-    record("row", row.number)
+    record("row", [row.number for row in rows])
 
 
 def record_times(record: RecordProperty, steps: Steps) -> None:
