@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import ANSWERS_FILE
-from harness.checks import mentions, problems, residue, residue_problems
+from harness.checks import mentions, plain_ruff_problems, problems, residue, residue_problems
 from harness.projects import Renderer, read_texts, read_tree
 from harness.questionnaire import Value
 from harness.report import RecordProperty, identify
@@ -38,6 +38,12 @@ def test_row_is_clean(row: Row, render: Renderer, record_property: RecordPropert
 @pytest.mark.parametrize("switches", ONE_OFF)
 def test_everything_but_one_is_clean(switches: Mapping[str, Value], render: Renderer) -> None:
     check(render(preset="custom", **switches), switches)
+
+
+@pytest.mark.parametrize("preset", ["minimal", "everything"])
+def test_the_defaults_of_ruff_find_nothing_either(preset: str, render: Renderer) -> None:
+    """What the project's configuration ignores is not what most people look for."""
+    assert plain_ruff_problems(render(preset=preset)) == []
 
 
 def test_answers_are_kept_for_updates(render: Renderer) -> None:

@@ -4,7 +4,7 @@ import ast
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -40,9 +40,14 @@ def problems(project: Path, switches: Mapping[str, Value]) -> list[str]:
     files, texts = read_tree(project), read_texts(project)
     found = [f"{folder}/: empty folder" for folder in empty_folders(project)]
     for name, text in texts.items():
-        found += [f"{name}: {problem}" for problem in text_problems(name, text)]
-        found += [f"{name}: {problem}" for problem in syntax_problems(name, text)]
+        found += [f"{name}: {problem}" for problem in problems_of(name, text)]
     return found + residue_problems(files, texts, switches) + ruff_problems(project)
+
+
+@cache
+def problems_of(name: str, text: str) -> Sequence[str]:
+    """What is wrong with one file. Most files are the same in many projects."""
+    return (*text_problems(name, text), *syntax_problems(name, text))
 
 
 def text_problems(name: str, text: str) -> Iterator[str]:
@@ -105,22 +110,28 @@ def residue_problems(files: Tree, texts: Mapping[str, str], switches: Mapping[st
 def mentions(texts: Mapping[str, str], words: re.Pattern[str]) -> Iterator[tuple[str, str]]:
     """The lines that contain the words."""
     for path, text in texts.items():
-        for number, line in enumerate(text.splitlines(), 1):
-            if words.search(line):
-                yield f"{path}:{number}", repr(line.strip())
+        for number, line in lines_with(words, text):
+            yield f"{path}:{number}", repr(line.strip())
+
+
+@cache
+def lines_with(words: re.Pattern[str], text: str) -> Sequence[tuple[int, str]]:
+    """The lines that contain the words, with their numbers. Most texts are the same in many projects."""
+    return [(number, line) for number, line in enumerate(text.splitlines(), 1) if words.search(line)]
 
 
 def ruff_problems(project: Path) -> list[str]:
-    """What ruff says, with the project's own configuration and with its defaults.
+    """What ruff says, with the project's own configuration."""
+    commands = [f"ruff {command} --no-cache --output-format concise ." for command in ("check", "format --check")]
+    return [str(outcome) for outcome in (run(command, project) for command in commands) if not outcome.ok]
 
-    One process a project: 0.1 s each, so grouping several would buy nothing.
-    """
+
+def plain_ruff_problems(project: Path) -> list[str]:
+    """What ruff says without the project's configuration, but for the length of its lines."""
     settings = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["ruff"]
     # Comments that silence a rule of the wide set look unused to the defaults.
     isolated = f"--isolated --config line-length={settings['line-length']} --config 'lint.ignore=[\"RUF100\"]'"
     commands = [
-        f"ruff {command} --no-cache --output-format concise {configuration}"
-        for command in ("check", "format --check")
-        for configuration in ("", isolated)
+        f"ruff {command} --no-cache --output-format concise {isolated} ." for command in ("check", "format --check")
     ]
-    return [str(outcome) for outcome in (run(f"{command} .", project) for command in commands) if not outcome.ok]
+    return [str(outcome) for outcome in (run(command, project) for command in commands) if not outcome.ok]
