@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,6 +20,8 @@ from app.core.errors import DomainError
 from app.core.feature import Feature, Process, State
 from app.core.variables import variables
 from app.infrastructure.logging.setup import configure_logging
+from app.infrastructure.serving.supervisor import inherited_sockets
+from app.infrastructure.serving.workers import workers_allowed
 
 Result = TypeVar("Result")
 
@@ -46,13 +49,19 @@ def serve(
     host: str | None = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
 ) -> None:
-    """Serve HTTP. WEB_CONCURRENCY sets the workers, FORWARDED_ALLOW_IPS the trusted proxies."""
+    """Serve HTTP. WEB_CONCURRENCY sets the workers, FORWARDED_ALLOW_IPS the trusted proxies.
+
+    Without the former, a deployed service has as many as its container has CPUs. Sockets that a
+    supervisor hands on (LISTEN_FDS) are served in place of a host and port.
+    """
     settings = _settings(context)
     everywhere = "0.0.0.0" if settings.environment.is_deployed else "127.0.0.1"  # noqa: S104
     _serve(
         host or everywhere,
         port or settings.port,
         enabled_features(settings),
+        # None: uvicorn reads the variable.
+        workers=None if "WEB_CONCURRENCY" in os.environ else _workers(settings),
         # A worker that is to be replaced needs somebody who does it.
         is_supervised=settings.serve.max_requests > 0,
     )
@@ -94,8 +103,43 @@ def _openapi(context: typer.Context) -> dict[str, Any]:
     return create_app(settings, enabled_features(settings)).openapi()
 
 
-def _serve(host: str, port: int, features: Sequence[Feature], *, is_supervised: bool) -> None:
-    # Asked before the workers are: each would fail with a traceback of its own.
+def _workers(settings: Settings) -> int:
+    return workers_allowed() if settings.environment.is_deployed else 1
+
+
+def _serve(
+    host: str,
+    port: int,
+    features: Sequence[Feature],
+    *,
+    workers: int | None,
+    is_supervised: bool,
+) -> None:
+    sockets = inherited_sockets()
+    if not sockets:
+        _require_free(host, port)
+    from app.infrastructure.serving.server import run  # noqa: PLC0415 (the others do without)
+
+    options = {
+        name: value for feature in features for name, value in feature.server_options.items()
+    }
+    run(
+        "app.main:app",
+        supervised=partial(supervise, features, Process.SERVICE),
+        is_supervised=is_supervised,
+        sockets=sockets,
+        workers=workers,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        **options,
+    )
+
+
+def _require_free(host: str, port: int) -> None:
+    """Asked before the workers are: each would fail with a traceback of its own."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,32 +152,21 @@ def _serve(host: str, port: int, features: Sequence[Feature], *, is_supervised: 
                 err=True,
             )
             raise typer.Exit(1) from None
-    from app.infrastructure.serving.server import run  # noqa: PLC0415 (the others do without)
-
-    options = {
-        name: value for feature in features for name, value in feature.server_options.items()
-    }
-    run(
-        "app.main:app",
-        supervised=partial(supervise, features, Process.SERVICE),
-        is_supervised=is_supervised,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        **options,
-    )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command, of the process's own arguments by default, and exit."""
     try:
         settings = load_settings()
         configure_logging(settings.log, deployed=settings.environment.is_deployed)
+        # Not into ours: it may be run again in the same process.
+        commands = typer.Typer()
+        commands.add_typer(cli)
         for feature in enabled_features(settings):
             for name, group in feature.commands.items():
-                cli.add_typer(group, name=name)
-        cli(obj=Runner(settings))
+                ready = group if isinstance(group, typer.Typer) else group()
+                commands.add_typer(ready, name=name)
+        commands(arguments, obj=Runner(settings))
     except (ConfigurationError, DomainError) as exc:
         sys.exit(str(exc))
 

@@ -75,6 +75,7 @@ class TestServe:
     @pytest.fixture
     def served(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         """What uvicorn is asked to serve; it would not return."""
+        monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
         calls: list[dict[str, Any]] = []
 
         def note(app: str, **options: object) -> None:
@@ -106,6 +107,7 @@ class TestServe:
         assert served == [
             {
                 "app": "app.main:app",
+                "workers": 1,
                 "host": "127.0.0.1",
                 "port": free_port,
                 "log_config": None,
@@ -124,6 +126,14 @@ class TestServe:
         run("serve", settings=deployed)
 
         assert (served[0]["host"], served[0]["port"]) == ("0.0.0.0", free_port)  # noqa: S104
+
+    def test_leaves_their_number_to_uvicorn_where_it_is_said(
+        self, served: list[dict[str, Any]], free_port: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WEB_CONCURRENCY", "1")
+        run("serve", "--port", str(free_port))
+
+        assert served[0]["workers"] is None
 
     def test_takes_an_ipv6_address(self, served: list[dict[str, Any]], free_port: int) -> None:
         result = run("serve", "--host", "::1", "--port", str(free_port))

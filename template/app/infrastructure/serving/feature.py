@@ -11,6 +11,7 @@ from app.core.settings import Environment
 from .middleware import ServingMiddleware
 from .settings import ServeSettings
 from .stopping import Stopping
+from .supervisor import tell_ready
 
 
 class StoppingError(UnavailableError):
@@ -33,6 +34,7 @@ def feature(settings: ServeSettings, *, environment: Environment) -> Feature:
     @asynccontextmanager
     async def serving(_: State) -> AsyncGenerator[None]:
         with stopping.watching_signals():
+            tell_ready()
             yield
 
     async def check(_: State) -> None:
@@ -48,6 +50,7 @@ def feature(settings: ServeSettings, *, environment: Environment) -> Feature:
         middleware=(Middleware(ServingMiddleware, stopping=stopping, max_requests=most),),
         readiness=(ReadinessCheck(name="serving", check=check),),
         server_options={
+            "timeout_keep_alive": settings.keep_alive_seconds,
             # Whole seconds; 0 would be none.
             "timeout_graceful_shutdown": settings.stop_seconds - int(drain_seconds),
             # A worker that says nothing for so long is killed. On a small or busy machine it takes

@@ -1,8 +1,9 @@
 """What `serve` runs. It costs a second to import."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from socket import socket
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,18 +21,25 @@ def run(
     *,
     is_supervised: bool,
     supervised: Callable[[], AbstractContextManager[None]] = nullcontext,
+    sockets: Sequence[socket] = (),
     **options: Any,  # noqa: ANN401 (uvicorn's own)
 ) -> None:
     """`uvicorn.run`; with several workers, or if it `is_supervised`, below a process of ours.
 
-    That one enters `supervised` around the lives of the others.
+    That one enters `supervised` around the lives of the others. `sockets` that listen already are
+    served in place of `host` and `port`.
     """
     config = uvicorn.Config(app, **options)
-    if config.workers == 1 and not is_supervised:
+    if sockets:
+        names = [str(each.getsockname()) for each in sockets]
+        logger.info("serving what listens already", sockets=names)
+    if config.workers > 1 or is_supervised:
+        with supervised():
+            Supervisor(config, sockets=list(sockets) or [config.bind_socket()]).run()
+    elif sockets:
+        uvicorn.Server(config).run(list(sockets))
+    else:
         uvicorn.run(app, **options)
-        return
-    with supervised():
-        Supervisor(config, sockets=[config.bind_socket()]).run()
 
 
 class Supervisor(Multiprocess):

@@ -14,6 +14,9 @@ class ServeSettings(SettingsGroup):
     drain_seconds: Annotated[float, Field(ge=0)] | None = None
     """How much of that goes by before the port is closed, while `/health/ready` already says no:
     until load balancers have noticed. Unset: 5 where deployed, else 0."""
+    keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
+    """How long an idle connection stays open: longer than the 60 seconds of load balancers and
+    proxies, which must be the ones to close it. A request that meets a closing one is a 502."""
     max_requests: Annotated[int, Field(ge=0)] = 0
     """After which a worker process is replaced, which gives back what libraries leak: about, so
     that not all go at once. 0: never."""

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import select
 import signal
 import threading
 from collections import Counter
@@ -7,6 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import Context
 from functools import partial
+from multiprocessing import parent_process
 from types import FrameType
 from typing import cast
 
@@ -23,6 +25,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Between the last connection that is accepted and the end of those that have asked nothing. On a
 # busy machine a request is read some tenths of a second after its connection came.
 _LAST_REQUESTS_SECONDS = 0.5
+
+# For which those are taken who call just when the port is to be closed: each lasts milliseconds.
+_MOST_TURNS = 100
 
 
 class Stopping:
@@ -91,7 +96,12 @@ class Stopping:
                 return
             self._caught[number] += 1
             # Ctrl-C reaches a worker twice: as SIGINT, and as SIGTERM from the process above it.
-            is_impatient = self._caught[number] > 1 or (
+            # Where the platform sends SIGTERM to each process, that one comes twice as well; the
+            # process above kills its workers if somebody is impatient.
+            is_repeated = self._caught[number] > 1 and not (
+                number == signal.SIGTERM and parent_process() is not None
+            )
+            is_impatient = is_repeated or (
                 number == signal.SIGINT and self._caught[signal.SIGTERM] > 0
             )
             if is_impatient:
@@ -114,16 +124,22 @@ class Stopping:
         else:
             self._stop(number)
 
-    def _close_port(self, number: int) -> None:
+    def _close_port(self, number: int, turns: int = _MOST_TURNS) -> None:
         """The server would hang up on those whose connection is here and their request not yet."""
         import uvicorn  # noqa: PLC0415 (there already, where it serves)
 
+        loop = asyncio.get_running_loop()
         _, before = self._handlers.get(number, (None, None))
         server = getattr(before, "__self__", None)
         if isinstance(server, uvicorn.Server):
+            sockets = [each for listener in server.servers for each in listener.sockets]
+            if turns and any(_is_called(each.fileno()) for each in sockets):
+                # Closing the port would hang up on them. The loop takes them in its next turn.
+                loop.call_soon(self._close_port, number, turns - 1)
+                return
             for listener in server.servers:
                 listener.close()
-        asyncio.get_running_loop().call_later(_LAST_REQUESTS_SECONDS, self._stop, number)
+        loop.call_later(_LAST_REQUESTS_SECONDS, self._stop, number)
 
     def _stop(self, number: int) -> None:
         self.is_stopping = True
@@ -132,6 +148,13 @@ class Stopping:
         if (found := self._handlers.get(number)) is not None:
             _, before = found
             before(number, None)
+
+
+def _is_called(descriptor: int) -> bool:
+    """Whether somebody waits at a port to be taken."""
+    port = select.poll()
+    port.register(descriptor, select.POLLIN)
+    return bool(port.poll(0))
 
 
 def stopping_of(state: State) -> Stopping:

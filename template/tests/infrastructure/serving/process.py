@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,15 @@ ROOT = Path(__file__).parents[3]
 # Where programs are, and that their lines are to be counted too.
 _INHERITED = ("PATH", "COVERAGE_PROCESS_CONFIG")
 PATIENCE_SECONDS = 90
+# The numbers begin at 3, and the process is known by its id.
+_HAND_ON = """
+import os, sys
+descriptors = sys.argv[1].split(",")
+for number, descriptor in enumerate(descriptors, 3):
+    os.dup2(int(descriptor), number)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(descriptors))}
+os.execv(sys.executable, [sys.executable, "-m", *sys.argv[2:]])
+"""
 
 
 class Server:
@@ -46,21 +56,30 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 @asynccontextmanager
-async def served(folder: Path, **environment: object) -> AsyncGenerator[Server]:
-    """Its variables by name; without any, those of development."""
-    port = free_port()
+async def served(
+    folder: Path, *listeners: socket.socket, **environment: object
+) -> AsyncGenerator[Server]:
+    """Its variables by name; without any, those of development.
+
+    Listeners are handed to it as supervisors do. The first one is of TCP.
+    """
+    port = listeners[0].getsockname()[1] if listeners else free_port()
     log = folder / "server.log"
+    descriptors = [listener.fileno() for listener in listeners]
+    launcher = ["-c", _HAND_ON, ",".join(map(str, descriptors))] if listeners else ["-m"]
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
+            *launcher,
             "tests.infrastructure.serving.sample",
             str(port),
             cwd=ROOT,
+            pass_fds=descriptors,
             env={name: os.environ[name] for name in _INHERITED if name in os.environ}
             | {name: str(value) for name, value in environment.items()},
             stdout=output,
             stderr=output,
+            start_new_session=True,
         )
     server = Server(process, f"127.0.0.1:{port}", log)
 

@@ -21,6 +21,7 @@ from app.infrastructure.logging.setup import configure_logging
 from app.infrastructure.serving import feature as serving
 from app.infrastructure.serving.server import run
 from app.infrastructure.serving.stopping import Stopping, stopping_of
+from app.infrastructure.serving.supervisor import inherited_sockets
 from app.modules.health import feature as health
 
 logger = structlog.get_logger()
@@ -90,6 +91,7 @@ if __name__ == "__main__":
     run(
         "tests.infrastructure.serving.sample:app",
         is_supervised=settings.serve.max_requests > 0,
+        sockets=inherited_sockets(),
         host="127.0.0.1",
         port=int(sys.argv[1]),
         log_config=None,

@@ -76,6 +76,29 @@ class TestDrain:
         assert (response.status_code, response.headers["connection"]) == (200, "close")
         assert server.log.read_text().count("sample closed") == workers
 
+    @pytest.mark.parametrize("workers", [1, 2])
+    async def test_a_signal_to_each_process_is_one_signal(
+        self, tmp_path: Path, workers: int
+    ) -> None:
+        """Some platforms send it to all; the workers then hear it twice."""
+        environment = {"WEB_CONCURRENCY": workers, "SERVE_DRAIN_SECONDS": 0.1}
+        async with served(tmp_path, SERVE_STOP_SECONDS=PATIENCE_SECONDS, **environment) as server:
+            request, path = await waiting(server, tmp_path)
+            os.killpg(server.process.pid, signal.SIGTERM)
+
+            async def have_heard() -> bool:
+                log = server.log.read_text()
+                handed_on = log.count("Terminated child process")
+                return log.count('"stopping"') == workers and handed_on == (workers > 1) * workers
+
+            await until(have_heard)
+            path.touch()
+            response = await request
+            await server.end()
+
+        assert response.status_code == 200
+        assert server.log.read_text().count("sample closed") == workers
+
     async def test_streams_and_sockets_do_not_hold_it_up(self, tmp_path: Path) -> None:
         """Nor do clients that stay connected and ask nothing."""
         async with served(tmp_path, SERVE_STOP_SECONDS=2 * PATIENCE_SECONDS) as server:
