@@ -10,6 +10,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import DropTableOp, MigrationScript
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, DefaultClause, inspect
 
 # Importing the features imports their models, yours included.
@@ -20,6 +21,8 @@ from app.core.errors import UnavailableError
 from app.infrastructure.database.base import Base
 from app.infrastructure.database.engine import open_engine
 from app.infrastructure.database.types import UtcDateTime
+
+logger = logging.getLogger("alembic.runtime.migration")
 
 # As SQLite they would be written as `0`, which PostgreSQL refuses for a boolean.
 PORTABLE_DEFAULTS: dict[str, str | Literal[False]] = {
@@ -59,6 +62,23 @@ def drop_dependents_first(
             upgrade.reverse_into(downgrade)
 
 
+def is_left_alone() -> bool:
+    """Whether a newer version has been here, and this one is asked for the newest schema it knows.
+
+    It was gone back to: what the newer one has added, it can do without. Alembic itself would not
+    start from a migration that it does not know, and no old version would come up any more.
+    """
+    script = ScriptDirectory.from_config(context.config)
+    try:
+        destination = context.get_revision_argument()
+    except KeyError:
+        # Neither up nor down.
+        return False
+    known = {it.revision for it in script.walk_revisions()}
+    current = context.get_context().get_current_heads()
+    return destination in script.get_heads() and not known.issuperset(current)
+
+
 def run(connection: Connection | None = None, *, url: str | None = None) -> None:
     context.configure(
         connection=connection,
@@ -70,6 +90,9 @@ def run(connection: Connection | None = None, *, url: str | None = None) -> None
         render_as_batch=True,
         literal_binds=url is not None,
     )
+    if connection is not None and is_left_alone():
+        logger.warning("The schema is that of a newer version, and stays as it is.")
+        return
     with context.begin_transaction():
         context.run_migrations()
 
@@ -85,7 +108,7 @@ async def run_on_database() -> None:
 
 def show_progress() -> None:
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
+    logger.setLevel(logging.INFO)
 
 
 def main() -> None:

@@ -4,11 +4,10 @@ from contextlib import asynccontextmanager
 from sqlalchemy import text
 
 from app.core.extensions import Extensions
-from app.core.feature import Feature, ReadinessCheck, State
+from app.core.feature import Feature, ReadinessCheck, State, commands_of
 from app.core.operations import Operations
 from app.core.settings import Environment
 
-from .commands import build_commands
 from .database import Database
 from .measures import PoolMeasures
 from .migrations import check_schema, upgrade
@@ -33,7 +32,7 @@ def feature(settings: DatabaseSettings, *, environment: Environment) -> Feature:
         lifespan=lifespan,
         extensions=(PoolMeasures(),),
         readiness=(ReadinessCheck(name="database", check=_Check()),),
-        commands={"db": build_commands(settings)},
+        commands={"db": commands_of(__package__, settings)},
     )
 
 

@@ -12,8 +12,9 @@ _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
 }
-# libpq's names, and what asyncpg calls them; None: asyncpg decides for itself.
-_PARAMETERS = {"ssl": "ssl", "sslmode": "ssl", "channel_binding": None}
+# libpq's names, and what asyncpg calls them; None: asyncpg decides for itself. A host is named here
+# where it is the folder of a socket: postgresql://user:password@/name?host=/run/postgresql.
+_PARAMETERS = {"host": "host", "ssl": "ssl", "sslmode": "ssl", "channel_binding": None}
 
 
 def async_url(text: str) -> URL:

@@ -1,3 +1,8 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from app.infrastructure.database.commands import build_commands
@@ -17,3 +22,17 @@ def test_compares_the_budget_with_the_server(database_settings: DatabaseSettings
     assert few.output.startswith("1 worker(s) x (10 + 0) x 2 engines = 20 connections;")
     assert many.exit_code == 1
     assert "Too many: lower DATABASE_POOL_SIZE" in many.output
+
+
+def test_makes_the_newest_schema(
+    tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"sqlite:///{tmp_path}/new.db"
+    monkeypatch.setenv("DATABASE_URL", address)
+    settings = DatabaseSettings(url=SecretStr(address))
+
+    result = CliRunner().invoke(build_commands(settings), ["upgrade"])
+
+    assert result.exit_code == 0, result.exception
+    with sqlite3.connect(f"{bare_environment}/new.db") as connection:
+        assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)

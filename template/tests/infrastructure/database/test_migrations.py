@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, inspect, text
 
+from app.infrastructure.database.database import Database
 from app.infrastructure.database.engine import open_engine
+from app.infrastructure.database.migrations import SchemaBehindError, check_schema
 from app.infrastructure.database.settings import DatabaseSettings
 
 Step = Callable[[Config], object]
@@ -29,10 +32,11 @@ def run(fresh_database_settings: DatabaseSettings) -> Callable[[Step], list[str]
             step(config)
             return sorted(inspect(connection).get_table_names())
 
-        async with engine.begin() as connection:
-            tables = await connection.run_sync(work)
-        await engine.dispose()
-        return tables
+        try:
+            async with engine.begin() as connection:
+                return await connection.run_sync(work)
+        finally:
+            await engine.dispose()
 
     return lambda step: asyncio.run(on_database(step))
 
@@ -79,3 +83,60 @@ def test_tables_are_dropped_before_those_they_refer_to(
     upgrade, downgrade = script.read_text().split("def downgrade")
     assert re.findall(r'drop_table\("(\w+)"', upgrade) == names[::-1]
     assert re.findall(r'create_table\(\s*"(\w+)"', downgrade) == names
+
+
+def be_migrated_further(config: Config) -> None:
+    """By a version that this one does not know."""
+    command.upgrade(config, "head")
+    connection: Connection = config.attributes["connection"]
+    connection.execute(text("DELETE FROM alembic_version"))
+    connection.execute(text("INSERT INTO alembic_version VALUES ('made_later')"))
+
+
+def test_what_a_newer_version_made_is_left_alone(
+    run: Callable[[Step], list[str]], migrations: list[str]
+) -> None:
+    if not migrations:
+        pytest.skip("there is nothing to upgrade to")
+    tables = run(be_migrated_further)
+
+    assert run(lambda config: command.upgrade(config, "head")) == tables
+
+    # Where to it would go from there, nobody knows.
+    with pytest.raises(CommandError, match="made_later"):
+        run(lambda config: command.downgrade(config, "base"))
+
+
+class TestCheck:
+    @staticmethod
+    async def check(settings: DatabaseSettings) -> None:
+        database = Database(settings)
+        try:
+            await check_schema(database)
+        finally:
+            await database.aclose()
+
+    def test_missing_migrations_are_told(
+        self,
+        run: Callable[[Step], list[str]],
+        fresh_database_settings: DatabaseSettings,
+        migrations: list[str],
+    ) -> None:
+        if not migrations:
+            pytest.skip("none can be missing")
+        with pytest.raises(SchemaBehindError):
+            asyncio.run(self.check(fresh_database_settings))
+
+        run(lambda config: command.upgrade(config, "head"))
+        asyncio.run(self.check(fresh_database_settings))
+
+        run(lambda config: command.downgrade(config, "-1"))
+        with pytest.raises(SchemaBehindError):
+            asyncio.run(self.check(fresh_database_settings))
+
+    def test_a_newer_version_may_have_migrated(
+        self, run: Callable[[Step], list[str]], fresh_database_settings: DatabaseSettings
+    ) -> None:
+        run(be_migrated_further)
+
+        asyncio.run(self.check(fresh_database_settings))

@@ -17,6 +17,10 @@ class TestAsyncUrl:
                 "postgresql://h/d?sslmode=verify-full&channel_binding=require",
                 "postgresql+asyncpg://h/d?ssl=verify-full",
             ),
+            (
+                "postgresql://u:p@/d?host=/run/project:region:name",
+                "postgresql+asyncpg://u:p@/d?host=%2Frun%2Fproject%3Aregion%3Aname",
+            ),
             ("sqlite:///a.db", "sqlite+aiosqlite:///a.db"),
         ],
     )
