@@ -17,7 +17,7 @@ from harness.commands import Outcome, environment, run
 
 _LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "uv.lock", "*.db")
 
-_IMPORT = "import time; start = time.process_time(); import {}; print(time.process_time() - start)"
+IMPORT = "import time; start = time.process_time(); import {}; print(time.process_time() - start)"
 
 
 @dataclass
@@ -79,7 +79,7 @@ def import_seconds(project: Path, variables: Mapping[str, str], rounds: int) -> 
     for _ in range(rounds + 1):
         for name, seconds in found.items():
             output = subprocess.run(
-                [python, "-c", _IMPORT.format(name)],
+                [python, "-c", IMPORT.format(name)],
                 cwd=project,
                 env=environment(**variables),
                 check=True,

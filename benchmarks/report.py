@@ -10,6 +10,8 @@ from os import cpu_count
 from pathlib import Path
 from typing import Any
 
+import cold_start
+
 
 @dataclass(frozen=True)
 class Row:
@@ -84,6 +86,7 @@ def summary(other: Mapping[str, Any]) -> str:
             f"{other['import']['ratio']:.2f} x importing FastAPI"
         ),
     ]
+    lines += cold_start.summary({name: cold_start.Start(**it) for name, it in other.get("cold start", {}).items()})
     if suite := other.get("suite"):
         lines.append(f"its own tests: {suite['wall']:.1f} s, {suite['cpu']:.1f} s CPU ({suite['summary']})")
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from typing import Any
 # The tests know how to run PostgreSQL and a project.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
+import cold_start
 import load
 import observing
 import project
@@ -114,6 +115,7 @@ def benchmark(template: Path, effort: load.Effort, *, with_suite: bool) -> tuple
         other["import"] = {key: statistics.median(value) for key, value in imports.items()}
         ratios = map(float.__truediv__, imports["app.main"], imports["fastapi"])
         other["import"]["ratio"] = statistics.median(ratios)
+        other["cold start"] = {preset: asdict(it) for preset, it in cold_start.measure(copy, Path(name)).items()}
         if with_suite:
             spent, summary = project.suite(folder)
             other["suite"] = {**asdict(spent), "summary": summary}

@@ -131,12 +131,12 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         # {% if tracing %}
         # Closed last, and what is logged from here on says in which trace.
         tracing.feature(
-            settings.otel, environment=settings.environment, title=TITLE, version=settings.version
+            settings.otel, environment=settings.environment, title=TITLE, version=settings.release
         ),
         # {% endif %}
         # {% if sentry %}
         # Early: it reports what goes wrong while the others open.
-        sentry.feature(settings.sentry, environment=settings.environment, release=settings.version),
+        sentry.feature(settings.sentry, environment=settings.environment, release=settings.release),
         # {% endif %}
         serving.feature(settings.serve, environment=settings.environment),
         # {% if database %}
@@ -248,4 +248,4 @@ def enabled_features(settings: Settings) -> Sequence[Feature]:
         metrics.feature(settings.metrics, deployed=deployed),
         # {% endif %}
     ]
-    return [*features, health.feature(features)]
+    return [*features, health.feature(features, release=settings.release)]

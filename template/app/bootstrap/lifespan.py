@@ -9,11 +9,16 @@ from app.core.feature import Feature, Process, extensions_of
 
 @asynccontextmanager
 async def open_features(
-    features: Sequence[Feature], *, serves: bool = False, works: bool = False
+    features: Sequence[Feature],
+    *,
+    serves: bool = False,
+    rests: bool = False,
+    works: bool = False,
 ) -> AsyncGenerator[dict[str, Any]]:
     """Open every feature in order and close them in reverse, also when a later one fails.
 
-    `serves`: the process answers requests, so what features do beside them is begun as well.
+    `serves`: the process answers requests, so what features do beside them is begun as well,
+    unless it `rests` between them: some platforms let it run only while it answers.
     `works`: it works in the background until it is told to stop.
     """
     process = Process.SERVICE if serves else Process.WORKER if works else Process.COMMAND
@@ -27,7 +32,7 @@ async def open_features(
                 raise RuntimeError(f"{feature.name} redefines request.state.{clash.pop()}")
             state.update(added)
         for feature in features:
-            if serves and feature.serving is not None:
+            if serves and not rests and feature.serving is not None:
                 await stack.enter_async_context(feature.serving(state))
         yield state
 

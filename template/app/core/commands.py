@@ -1,3 +1,5 @@
+"""What management commands are made of. Requests import none of it."""
+
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 

@@ -4,13 +4,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Protocol, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import typer
 from fastapi import APIRouter
 from starlette.middleware import Middleware
 
 from .extensions import Extensions
+
+if TYPE_CHECKING:
+    import typer
 
 State = Mapping[str, Any]
 Lifespan = Callable[[State], AbstractAsyncContextManager[State]]
@@ -70,6 +73,9 @@ class Feature:
     For what runs beside them all the time. Other processes may open the features for a moment, or
     let their event loop stand still in between.
     """
+    settle: Callable[[State], Awaitable[None]] | None = None
+    """Stores or sends what would be kept for later, where the process may stand still after a
+    request: called at the end of each one there, before the answer is sent."""
     supervising: Callable[[Process], AbstractContextManager[Mapping[str, str]]] | None = None
     """Entered in a process that starts several others of this kind, around their lives.
 
@@ -84,12 +90,32 @@ class Feature:
     exposed_headers: tuple[str, ...] = ()
     """Headers of answers that browser applications on other origins may read."""
     readiness: tuple[ReadinessCheck, ...] = ()
-    commands: Mapping[str, typer.Typer] = field(default_factory=dict)
-    """Groups of management commands by name; a command does its work with `run_job`."""
+    commands: "Mapping[str, typer.Typer | Callable[[], typer.Typer]]" = field(default_factory=dict)
+    """Groups of management commands by name, best by `commands_of`; a command does its work with
+    `run_job`."""
     server_options: Mapping[str, Any] = field(default_factory=dict)
     """What the server is told when `serve` starts it; arguments of `uvicorn.run`."""
     app_options: Mapping[str, Any] = field(default_factory=dict)
     """What the application is made with; arguments of `FastAPI`."""
+
+
+def commands_of(
+    package: str | None, *arguments: object, **options: object
+) -> "Callable[[], typer.Typer]":
+    """`commands` of the package's `commands.py`; with arguments, what its `build_commands` makes.
+
+    It is imported by who runs a command: what commands need would make requests wait at the start.
+    """
+
+    def build() -> "typer.Typer":
+        module: Any = import_module(f"{package}.commands")
+        is_built = arguments or options
+        group: typer.Typer = (
+            module.build_commands(*arguments, **options) if is_built else module.commands
+        )
+        return group
+
+    return build
 
 
 def extensions_of(features: Iterable[Feature]) -> Extensions:

@@ -106,6 +106,15 @@ class TestOpenFeatures:
             "close first",
         ]
 
+    async def test_begins_nothing_beside_requests_where_the_process_rests_in_between(
+        self, diary: Diary
+    ) -> None:
+        features = [Feature(name="clock", serving=diary.serving("clock")), diary.feature("first")]
+        async with open_features(features, serves=True, rests=True) as state:
+            assert state["process"] is Process.SERVICE
+
+        assert diary.lines == ["open first", "close first"]
+
     @pytest.mark.parametrize(
         ("options", "process"),
         [

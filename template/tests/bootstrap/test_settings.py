@@ -4,7 +4,7 @@ from traceback import format_exception
 import pytest
 from pydantic import ValidationError
 
-from app.bootstrap.settings import Settings, load_settings
+from app.bootstrap.settings import VERSION, Settings, load_settings
 from app.bootstrap.variables import ConfigurationError
 from app.core.settings import Environment, SettingsGroup
 from app.infrastructure.logging.settings import LogFormat, LogLevel
@@ -41,6 +41,7 @@ class TestLoadSettings:
 
         assert settings.environment is Environment.DEVELOPMENT
         assert settings.port == 8000
+        assert settings.release == VERSION
         assert settings.cors.origins == ()
         assert settings.trusted.hosts == ("*",)
         assert settings.docs.enabled is None
@@ -52,6 +53,7 @@ class TestLoadSettings:
     def test_reads_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ENVIRONMENT", "test")
         monkeypatch.setenv("PORT", "9000")
+        monkeypatch.setenv("RELEASE", "4f2a9c1")
         monkeypatch.setenv("LOG_LEVEL", "WARNING")
         monkeypatch.setenv("LOG_FORMAT", "json")
         monkeypatch.setenv("CORS_ORIGINS", "https://a.example, https://b.example")
@@ -60,6 +62,7 @@ class TestLoadSettings:
 
         assert settings.environment is Environment.TEST
         assert settings.port == 9000
+        assert settings.release == "4f2a9c1"
         assert settings.log.level is LogLevel.WARNING
         assert settings.log.format is LogFormat.JSON
         assert settings.cors.origins == ("https://a.example", "https://b.example")
@@ -123,6 +126,7 @@ class TestWrongValue:
             ),
             ("PORT", "0", "Input should be greater than or equal to 1"),
             ("PORT", "65536", "Input should be less than or equal to 65535"),
+            ("RELEASE", "a b", r"String should match pattern '^[\w.+-]{1,100}$'"),
             (
                 "ENVIRONMENT",
                 SECRET,

@@ -3,11 +3,10 @@ from contextlib import asynccontextmanager
 
 from starlette.middleware import Middleware
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, commands_of
 from app.infrastructure.redis.clients import redis_clients_of
 from app.infrastructure.redis.settings import RedisSettings
 
-from .commands import build_commands
 from .http import ConditionalMiddleware
 from .measures import CacheMeasures
 from .settings import CacheSettings
@@ -29,5 +28,5 @@ def feature(settings: CacheSettings, redis: RedisSettings) -> Feature:
         lifespan=lifespan,
         middleware=(Middleware(ConditionalMiddleware),),
         extensions=(CacheMeasures(),),
-        commands={"cache": build_commands(is_shared=is_shared)},
+        commands={"cache": commands_of(__package__, is_shared=is_shared)},
     )

@@ -3,11 +3,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from app.core.extensions import Extensions
-from app.core.feature import Feature, ReadinessCheck, State
+from app.core.feature import Feature, ReadinessCheck, State, commands_of
 from app.infrastructure.database.purge import PurgedElsewhere
 
 from .broker import WAITS, Broker, CelerySetup, create_celery
-from .commands import build_commands
 from .dead_letters import DeadLetterPurge
 from .execution import DURATIONS, GIVEN_UP, ExecutionPurge, TaskRunner
 from .local import LocalSender
@@ -54,7 +53,7 @@ def feature(
             *_scheduled(broker, purge_interval_seconds),
         ),
         readiness=(ReadinessCheck(name="tasks", check=_check, is_required=False),),
-        commands={"celery": build_commands(settings)},
+        commands={"celery": commands_of(__package__, settings)},
     )
 
 

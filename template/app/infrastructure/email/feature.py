@@ -1,9 +1,8 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, commands_of
 
-from .commands import build_commands
 from .mailer import ConsoleMailer, SmtpMailer
 from .settings import EmailSettings
 from .templates import EmailTemplates
@@ -19,4 +18,6 @@ def feature(settings: EmailSettings, *, title: str) -> Feature:
             "email_templates": EmailTemplates(title=title, link_url=settings.link_url),
         }
 
-    return Feature(name="email", lifespan=lifespan, commands={"email": build_commands(settings)})
+    return Feature(
+        name="email", lifespan=lifespan, commands={"email": commands_of(__package__, settings)}
+    )

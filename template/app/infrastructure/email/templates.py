@@ -1,11 +1,14 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-
 from .message import Email
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -36,10 +39,16 @@ class EmailTemplates:
     def __init__(self, *, title: str, link_url: str) -> None:
         self.title = title
         self._link_url = link_url
-        self._jinja = Environment(
-            loader=FileSystemLoader(_FOLDER),
-            autoescape=select_autoescape(),
-            undefined=StrictUndefined,
+
+    @cached_property
+    def _jinja(self) -> "Environment":
+        # Most requests send no mail.
+        import jinja2  # noqa: PLC0415 (see above)
+
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_FOLDER),
+            autoescape=jinja2.select_autoescape(),
+            undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             # The project's own template engine, which wrote these files, has the usual ones.
@@ -50,7 +59,8 @@ class EmailTemplates:
             comment_start_string="[#",
             comment_end_string="#]",
         )
-        self._jinja.globals["title"] = title
+        environment.globals["title"] = self.title
+        return environment
 
     def link(self, path: str, **parameters: str) -> str:
         """The address of a page below EMAIL_LINK_URL: `link("/verify", token=token)`."""

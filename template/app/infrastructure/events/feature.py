@@ -2,12 +2,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from app.core.extensions import Extensions
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, commands_of
 from app.infrastructure.redis.clients import redis_clients_of
 from app.infrastructure.redis.settings import RedisSettings
 
 from .bus import EventBus
-from .commands import build_commands
 from .consumer import Keys
 from .handlers import PublicEventHandler
 from .measures import EventMeasures
@@ -47,7 +46,7 @@ def feature(settings: EventsSettings, redis: RedisSettings) -> Feature:
         name="events",
         lifespan=lifespan,
         extensions=(ReceiptPurge(settings), EventMeasures()),
-        commands={"events": build_commands(settings, redis)},
+        commands={"events": commands_of(__package__, settings, redis)},
     )
 
 

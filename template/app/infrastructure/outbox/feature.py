@@ -2,10 +2,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from app.core.feature import Feature, ReadinessCheck, State
+from app.core.feature import Feature, ReadinessCheck, State, commands_of
 from app.infrastructure.celery.queue import task_queue_of
 
-from .commands import build_commands
 from .errors import OutboxStuckError
 from .relay import OutboxDispatcher, Relay, relay_of
 from .settings import OutboxSettings
@@ -41,7 +40,7 @@ def feature(settings: OutboxSettings) -> Feature:
         serving=_serving,
         extensions=(dispatcher,),
         readiness=(ReadinessCheck(name="outbox", check=check, is_required=False),),
-        commands={"outbox": build_commands(settings)},
+        commands={"outbox": commands_of(__package__, settings)},
     )
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from app.core.settings import SettingsGroup
 
@@ -33,8 +33,15 @@ class RedisSettings(SettingsGroup):
     tls_ca_file: Path | None = None
     """Who issued the server's certificate; unset: the authorities that the machine trusts."""
     tls_verify: bool = True
-    """False where the provider's certificate is its own, as Heroku's are: encrypted, but to
-    whoever answers."""
+    """False where the provider signs its certificates itself: encrypted, but to whoever answers."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_second_address(cls, values: Any) -> Any:  # noqa: ANN401
+        """Platforms that set REDIS_TLS_URL beside REDIS_URL let nobody unset it."""
+        if isinstance(values, dict):
+            return {name: value for name, value in values.items() if name != "tls_url"}
+        return values
 
     @property
     def tls_options(self) -> dict[str, Any]:

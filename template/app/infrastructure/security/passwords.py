@@ -17,7 +17,6 @@ class PasswordHasher:
     def __init__(self, hasher: PasswordHash | None = None) -> None:
         self._hasher = hasher or _recommended()
         self._limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
-        self._nobody = _hash_of_nobody(self._hasher)
 
     async def hash(self, password: SecretStr) -> str:
         return await run_sync(self._hasher.hash, password.get_secret_value(), limiter=self._limiter)
@@ -28,10 +27,12 @@ class PasswordHasher:
         With no hash to compare with, it takes as long and says no, so that the time of an answer
         does not tell which accounts exist.
         """
+        # For every account: whoever is the first to ask waits twice as long, known or not.
+        nobody = await run_sync(_hash_of_nobody, self._hasher, limiter=self._limiter)
         is_right, better = await run_sync(
             self._hasher.verify_and_update,
             password.get_secret_value(),
-            hashed or self._nobody,
+            hashed or nobody,
             limiter=self._limiter,
         )
         return is_right and hashed is not None, better

@@ -23,8 +23,14 @@ def feature(settings: SentrySettings, *, environment: Environment, release: str)
         async with reporting(dsn, settings, environment=environment, release=release):
             yield {}
 
+    async def settle(_: State) -> None:
+        from .reporting import flush  # noqa: PLC0415 (there already)
+
+        await flush(settings.close_seconds)
+
     return Feature(
         name="sentry",
         lifespan=lifespan,
+        settle=settle,
         middleware=(Middleware(RequestMiddleware),),
     )

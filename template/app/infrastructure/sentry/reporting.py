@@ -73,6 +73,11 @@ async def reporting(
         await asyncio.to_thread(client.close, settings.close_seconds)
 
 
+async def flush(seconds: float) -> None:
+    """Wait until what was reported so far is sent."""
+    await asyncio.to_thread(sentry_sdk.get_client().flush, seconds)
+
+
 def _begin(
     dsn: SecretStr, settings: SentrySettings, *, environment: Environment, release: str
 ) -> None:

@@ -17,7 +17,7 @@ class SentrySettings(SettingsGroup):
     )
     """Unset: that of `ENVIRONMENT`."""
     release: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """What is running, a commit for one; unset: the version in `app/bootstrap/settings.py`."""
+    """What is running, for Sentry alone; unset: `RELEASE`."""
     sample_rate: Share = 1.0
     """The share of errors that is sent. Less is for a service whose errors exceed its quota."""
     traces_sample_rate: Share = 0.0

@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ObjectMissingError, StorageUnreachableError
@@ -34,10 +35,18 @@ class Storage:
     """
 
     def __init__(self, settings: StorageSettings) -> None:
-        self._store = _open(settings, settings.endpoint)
-        self._public = _open(settings, settings.public_endpoint or settings.endpoint)
+        self._settings = settings
         self.has_links = settings.bucket is not None
         """Whether clients can be sent to the store itself."""
+
+    # Opened by the first request for a file: that takes longer than the rest of the start.
+    @cached_property
+    def _store(self) -> "S3Store | LocalStore":
+        return _open(self._settings, self._settings.endpoint)
+
+    @cached_property
+    def _public(self) -> "S3Store | LocalStore":
+        return _open(self._settings, self._settings.public_endpoint or self._settings.endpoint)
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], attributes: Attributes) -> None:
         """Store all chunks, or nothing: an exception that they raise takes the first ones back.

@@ -43,6 +43,11 @@ class Outlet(SpanProcessor):
                 # Ends the waiting between two attempts, where there still is any.
                 exporter.shutdown()
 
+    async def flush(self) -> None:
+        """Send what has ended so far."""
+        if self._batches is not None:
+            await asyncio.to_thread(self._batches.force_flush)
+
 
 async def _close(batches: BatchSpanProcessor) -> None:
     """Send what is left, for a limited time: the library would take up to 30 seconds."""

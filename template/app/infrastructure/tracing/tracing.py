@@ -56,9 +56,13 @@ def tracing(
             with watching(observer.show):
                 yield {}
 
+    async def settle(_: State) -> None:
+        await outlet.flush()
+
     return Feature(
         name="tracing",
         lifespan=lifespan,
+        settle=settle,
         extensions=(observer,),
         middleware=(Middleware(NamingMiddleware),),
         app_options={"telemetry": telemetry},

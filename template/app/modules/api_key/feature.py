@@ -22,10 +22,15 @@ def feature(settings: ApiKeySettings) -> Feature:
         async with usage.running():
             yield {"api_key_settings": settings, "api_key_usage": usage}
 
+    async def settle(state: State) -> None:
+        usage: UsageLog = state["api_key_usage"]
+        await usage.flush()
+
     return Feature(
         name="api_key",
         routers=(router, user_router),
         lifespan=lifespan,
+        settle=settle,
         middleware=(Middleware(UsageMiddleware),),
         extensions=(
             MANAGE_API_KEYS,

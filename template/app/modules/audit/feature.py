@@ -1,6 +1,5 @@
-from app.core.feature import Feature
+from app.core.feature import Feature, commands_of
 
-from .commands import commands
 from .permissions import READ_AUDIT
 from .privacy import AuditData
 from .recorder import AuditRecorder
@@ -14,6 +13,6 @@ def feature(settings: AuditSettings) -> Feature:
     return Feature(
         name="audit",
         routers=(router, own_router),
-        commands={"audit": commands},
+        commands={"audit": commands_of(__package__)},
         extensions=(READ_AUDIT, AuditRecorder(), AuditData(), *purges),
     )

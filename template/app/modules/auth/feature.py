@@ -1,6 +1,5 @@
-from app.core.feature import Feature
+from app.core.feature import Feature, commands_of
 
-from .commands import commands
 from .notices import PASSWORD_CHANGED, SESSION_STOLEN
 from .routes import key_router, router, user_router
 from .sessions import ClosedAccounts, SessionsData, SessionsPurge
@@ -12,7 +11,7 @@ def feature() -> Feature:
         name="auth",
         routers=(router, user_router),
         root_routers=(key_router,),
-        commands={"auth": commands},
+        commands={"auth": commands_of(__package__)},
         extensions=(
             BearerAuthenticator(),
             TokenGrant(),

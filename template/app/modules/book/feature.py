@@ -1,9 +1,8 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, commands_of
 
-from .commands import commands
 from .extension import BookExtension
 from .measures import BOOKS_ADDED
 from .permissions import READ_BOOKS, WRITE_BOOKS
@@ -21,6 +20,6 @@ def feature() -> Feature:
         name="book",
         lifespan=_lifespan,
         routers=(router,),
-        commands={"book": commands},
+        commands={"book": commands_of(__package__)},
         extensions=(READ_BOOKS, WRITE_BOOKS, BooksData(), BOOKS_ADDED),
     )

@@ -1,10 +1,9 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, commands_of
 from app.infrastructure.http.limits import BodyAllowance
 
-from .commands import commands
 from .leftovers import Leftovers, LeftoversPurge
 from .permissions import READ_FILES, WRITE_FILES
 from .privacy import FilesData
@@ -24,7 +23,7 @@ def feature(settings: FileSettings) -> Feature:
         name="file",
         routers=(upload_router(settings), router),
         lifespan=lifespan,
-        commands={"file": commands},
+        commands={"file": commands_of(__package__)},
         extensions=(
             READ_FILES,
             WRITE_FILES,

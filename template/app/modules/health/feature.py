@@ -6,11 +6,11 @@ from app.core.routing import ProbePath
 from .routes import build_router
 
 
-def feature(others: Iterable[Feature]) -> Feature:
-    """Listed last: it asks what `others` need to be ready."""
+def feature(others: Iterable[Feature], *, release: str = "unknown") -> Feature:
+    """Listed last: it asks what `others` need to be ready. `release` is what runs."""
     checks = tuple(check for other in others for check in other.readiness)
     return Feature(
         name="health",
-        root_routers=(build_router(checks),),
+        root_routers=(build_router(checks, release),),
         extensions=(ProbePath("/health/"),),
     )

@@ -18,6 +18,8 @@ CHECK_TIMEOUT_SECONDS = 2.0
 
 class Health(BaseModel):
     status: Literal["ok"] = "ok"
+    release: str
+    """What answers: a deployment waits until it is the new one."""
 
 
 class Readiness(BaseModel):
@@ -31,13 +33,13 @@ class NotReadyError(UnavailableError):
     title = "Not ready"
 
 
-def build_router(checks: tuple[ReadinessCheck, ...]) -> APIRouter:
+def build_router(checks: tuple[ReadinessCheck, ...], release: str) -> APIRouter:
     router = PrefixRouter(prefix="/health", tags=["health"])
 
     @router.get("/live")
     async def check_liveness() -> Health:
         """Tell that the process answers. Nothing else is checked."""
-        return Health()
+        return Health(release=release)
 
     @router.get("/ready", responses=raises(NotReadyError))
     async def check_readiness(request: Request) -> Readiness:

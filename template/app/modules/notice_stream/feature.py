@@ -1,11 +1,10 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, commands_of
 from app.infrastructure.redis.clients import redis_clients_of
 from app.infrastructure.serving.stopping import stopping_of
 
-from .commands import commands
 from .history import History, MemoryHistory
 from .logins import StreamLogins
 from .measures import StreamMeasures
@@ -64,5 +63,5 @@ def feature(settings: NoticeStreamSettings) -> Feature:
             NoticesSchema(),
             StreamMeasures(),
         ),
-        commands={"notices": commands},
+        commands={"notices": commands_of(__package__)},
     )

@@ -1,6 +1,5 @@
-from app.core.feature import Feature
+from app.core.feature import Feature, commands_of
 
-from .commands import commands
 from .openapi import PermissionEnum
 from .permissions import MANAGE_ROLES, READ_ROLES
 from .policy import RolePolicy
@@ -12,6 +11,6 @@ def feature() -> Feature:
     return Feature(
         name="role",
         routers=(permission_router, router, user_router, admin_router),
-        commands={"role": commands},
+        commands={"role": commands_of(__package__)},
         extensions=(READ_ROLES, MANAGE_ROLES, RolePolicy(), RolesData(), PermissionEnum()),
     )

@@ -1,9 +1,8 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, commands_of
 
-from .commands import commands
 from .limits import TierLimits
 from .openapi import RouteEnum
 from .permissions import MANAGE_TIERS, READ_TIERS
@@ -25,6 +24,6 @@ def feature(settings: TierSettings) -> Feature:
         name="tier",
         routers=(router, user_router),
         lifespan=lifespan,
-        commands={"tier": commands},
+        commands={"tier": commands_of(__package__)},
         extensions=(READ_TIERS, MANAGE_TIERS, TierSource(), TierData(), RouteEnum()),
     )

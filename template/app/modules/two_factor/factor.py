@@ -9,7 +9,6 @@ from secrets import token_bytes
 from time import time
 from uuid import UUID, uuid4
 
-import segno
 from pyotp import TOTP
 
 from app.infrastructure.security.keys import Keyring
@@ -113,6 +112,9 @@ class SecondFactor:
 
 def qr_code(uri: str) -> str:
     """A picture as a `data:` URI; on white, for pages that are dark."""
+    # Only who enrols needs it.
+    import segno  # noqa: PLC0415 (see above)
+
     return segno.make_qr(uri).svg_data_uri(scale=4, light="white")
 
 

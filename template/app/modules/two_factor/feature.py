@@ -1,10 +1,9 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, commands_of
 from app.infrastructure.security.settings import SecretSettings
 
-from .commands import commands
 from .factor import SecondFactor
 from .openapi import TwoFactorProblems
 from .permissions import RESET_TWO_FACTOR
@@ -26,7 +25,7 @@ def feature(settings: TwoFactorSettings, secret: SecretSettings, *, title: str) 
         routers=(router, user_router),
         extended_routers=login_routers,
         lifespan=lifespan,
-        commands={"two-factor": commands},
+        commands={"two-factor": commands_of(__package__)},
         extensions=(
             RESET_TWO_FACTOR,
             TwoFactorStep(factor),

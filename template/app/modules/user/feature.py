@@ -1,12 +1,11 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, commands_of
 from app.infrastructure.security.settings import AuthSettings
 from app.modules.throttle.service import AttemptsPurge
 
 from .authentication import Authentication, SecuritySchemes
-from .commands import commands
 from .permissions import MANAGE_USERS, READ_PROFILE, READ_USERS, WRITE_PROFILE
 from .principals import CallerPrincipals
 from .routes import router
@@ -25,7 +24,7 @@ def feature(settings: AuthSettings) -> Feature:
         name="user",
         routers=(router,),
         lifespan=lifespan,
-        commands={"user": commands},
+        commands={"user": commands_of(__package__)},
         extensions=(
             READ_PROFILE,
             WRITE_PROFILE,

@@ -4,7 +4,6 @@ import re
 from functools import cache
 
 from pydantic import SecretStr
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from .errors import WeakPasswordError
 
@@ -40,5 +39,8 @@ def _words(text: str) -> list[str]:
 
 @cache
 def _common() -> frozenset[str]:
+    # Most of a megabyte, which only who chooses a password needs.
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 (see above)
+
     # Short ones too: a common word with digits around it is no better.
     return frozenset(FREQUENCY_LISTS["passwords"])

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from app.bootstrap.lifespan import open_features
 from app.core.feature import Feature, State
+from app.infrastructure.cache.commands import build_commands
 from app.infrastructure.cache.dependencies import CacheDep
 from app.infrastructure.cache.feature import feature
 from app.infrastructure.cache.settings import CacheSettings
@@ -66,7 +67,7 @@ def invoke(redis_settings: RedisSettings, *arguments: str) -> tuple[int, str]:
 
             return asyncio.run(opened())
 
-    commands = features[1].commands["cache"]
+    commands = build_commands(is_shared=redis_settings.url is not None)
     result = CliRunner().invoke(commands, list(arguments), obj=Opened())
     return result.exit_code, result.output
 

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from app.infrastructure.cache.cache import Cache
-from app.infrastructure.cache.entry import EVERYBODY
+from app.infrastructure.cache.entry import EVERYBODY, Key
 from app.infrastructure.redis.outage import OutOfReachError
 from app.infrastructure.redis.settings import RedisSettings
 from tests.fixtures.redis import RedisServer
@@ -28,9 +28,14 @@ PAUSE_SECONDS = 0.3
 async def cache(redis_server: RedisServer) -> AsyncGenerator[Cache]:
     """On a server of the test's own, which has answered once."""
     redis = RedisSettings(url=SecretStr(redis_server.url))
-    async with opened(redis, timeout_seconds=0.2, pause_seconds=PAUSE_SECONDS) as cache:
-        await cache.get_or_set(LONDON, degrees(20), tags=["uk"])
-        yield cache
+    while True:
+        async with opened(redis, timeout_seconds=0.2, pause_seconds=PAUSE_SECONDS) as cache:
+            await cache.get_or_set(LONDON, degrees(20), tags=["uk"])
+            if cache.stats.errors:
+                # A busy machine: not in time.
+                continue
+            yield cache
+            return
 
 
 async def back(cache: Cache) -> None:
@@ -43,6 +48,15 @@ async def back(cache: Cache) -> None:
                 await asyncio.sleep(0.01)
             else:
                 return
+
+
+async def keep(cache: Cache, key: Key[Weather], number: int) -> None:
+    """Returns when the server has it, in time also on a busy machine."""
+    errors = -1
+    while errors != cache.stats.errors:
+        await back(cache)
+        errors = cache.stats.errors
+        await cache.get_or_set(key, degrees(number))
 
 
 class TestServerThatIsGone:
@@ -160,7 +174,7 @@ class TestServerThatDoesNotAnswer:
     ) -> None:
         """The answer that nobody waited for does not become that of the next command."""
         other = WEATHER.key("Paris", audience=EVERYBODY)
-        await cache.get_or_set(other, degrees(25))
+        await keep(cache, other, 25)
         signal_to(redis_server, signal.SIGSTOP)
         await cache.get_or_set(LONDON, degrees(20), tags=["uk"])
         signal_to(redis_server, signal.SIGCONT)

@@ -163,6 +163,11 @@ class TestSettings:
     def test_understand_the_addresses_that_platforms_give(self, url: str) -> None:
         assert TypeAdapter(RedisUrl).validate_python(url).get_secret_value() == url
 
+    def test_leave_a_second_address_alone(self) -> None:
+        given = {"url": "rediss://h:1", "tls_url": "rediss://h:2"}
+
+        assert RedisSettings.model_validate(given) == RedisSettings(url=SecretStr("rediss://h:1"))
+
     def test_refuse_others_without_showing_them(self) -> None:
         with pytest.raises(ValidationError) as refusal:
             RedisSettings(url=SecretStr("http://:hunter2@h"))

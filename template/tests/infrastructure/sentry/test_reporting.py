@@ -53,6 +53,18 @@ def kettle() -> Feature:
     return Feature(name="kettle", routers=(router,))
 
 
+class TestSettling:
+    async def test_sends_what_there_is(
+        self, sentry: Callable[..., Feature], ingest: Ingest
+    ) -> None:
+        part = sentry()
+        async with open_features([part]) as state:
+            logger.error("the kettle is broken")
+            assert part.settle is not None
+            await part.settle(state)
+            assert len(ingest.all("event")) == 1
+
+
 class TestRequests:
     async def test_a_defect_is_reported_with_where_it_happened(
         self, settings: Settings, sentry: Callable[..., Feature], ingest: Ingest

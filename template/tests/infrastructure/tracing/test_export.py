@@ -60,6 +60,18 @@ def dead() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
+class TestSettling:
+    async def test_sends_what_there_is(
+        self, tracing: Callable[..., Feature], collector: Collector
+    ) -> None:
+        part = tracing()
+        async with open_features([part]) as state:
+            work(part)
+            assert part.settle is not None
+            await part.settle(state)
+            assert collector.named("work").name == "work"
+
+
 class TestSending:
     async def test_says_who_we_are(
         self, tracing: Callable[..., Feature], collector: Collector

@@ -12,6 +12,8 @@ from app.bootstrap.factory import create_app
 from app.bootstrap.features import enabled_features
 from app.bootstrap.settings import Settings
 from app.core.feature import Feature
+from app.modules.api_key.feature import feature
+from app.modules.api_key.settings import ApiKeySettings
 from app.modules.api_key.usage import UsageLog
 from app.modules.user.dependencies import requires
 from app.modules.user.models import User
@@ -66,6 +68,16 @@ class TestRequest:
         assert all(it.address == "127.0.0.1" for it in stored)
         assert all(abs(it.at - datetime.now(UTC)) < timedelta(minutes=1) for it in stored)
 
+    async def test_is_recorded_before_the_process_may_stand_still(
+        self, key_client: AsyncClient, session: AsyncSession, state: dict[str, Any]
+    ) -> None:
+        await key_client.get("users/me")
+        settle = feature(ApiKeySettings()).settle
+        assert settle is not None
+        await settle(state)
+
+        assert len(await records(session)) == 1
+
     async def test_that_fails_is_recorded_as_a_defect(
         self,
         state: dict[str, Any],
@@ -74,8 +86,8 @@ class TestRequest:
         usage: UsageLog,
         generated: dict[str, Any],
     ) -> None:
-        feature = Feature(name="kettle", routers=(router,))
-        app = create_app(settings, [*enabled_features(settings), feature])
+        kettle = Feature(name="kettle", routers=(router,))
+        app = create_app(settings, [*enabled_features(settings), kettle])
         client = client_of(app, state)
         client.headers["x-api-key"] = generated["key"]
         # Captured, as the log is rendered with all local variables in tests.

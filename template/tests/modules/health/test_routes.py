@@ -53,8 +53,15 @@ class TestLive:
         response = await get("/health/live", power=broken)
 
         assert response.status_code == 200
-        assert response.json() == {"status": "ok"}
+        assert response.json() == {"status": "ok", "release": "unknown"}
         assert response.headers["cache-control"] == "no-store"
+
+    async def test_tells_what_runs(self) -> None:
+        settings = FixedSettings(environment="test")
+        async with serving(settings, [feature([], release="4f2a9c1")]) as client:
+            response = await client.get("http://10.0.0.7/health/live")
+
+        assert response.json() == {"status": "ok", "release": "4f2a9c1"}
 
     async def test_is_not_below_the_prefix(self) -> None:
         async with serving(FixedSettings(environment="test"), [feature([])]) as client:
