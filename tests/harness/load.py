@@ -1,6 +1,7 @@
 """Load with a memory: who asks a service, and what it has promised them."""
 
 import asyncio
+import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -44,21 +45,28 @@ class Ledger:
 
 
 @asynccontextmanager
-async def callers(base: str, token: str, number: int = CALLERS) -> AsyncIterator[Ledger]:
+async def callers(
+    base: str,
+    token: str,
+    number: int = CALLERS,
+    patience: float = HANGS_SECONDS,
+    trust: ssl.SSLContext | None = None,
+) -> AsyncIterator[Ledger]:
     """Write and read books all the time, until the block ends."""
     ledger, isbns, over = Ledger(), count(1), asyncio.Event()
+    headers = {"Authorization": f"Bearer {token}"}
     async with asyncio.TaskGroup() as group:
         for _ in range(number):
-            group.create_task(_call(base, token, ledger, isbns, over))
+            client = httpx2.AsyncClient(base_url=base, headers=headers, timeout=patience, verify=trust or True)
+            group.create_task(_call(client, ledger, isbns, over))
         try:
             yield ledger
         finally:
             over.set()
 
 
-async def _call(base: str, token: str, ledger: Ledger, isbns: "count[int]", over: asyncio.Event) -> None:
-    headers = {"Authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=HANGS_SECONDS) as client:
+async def _call(client: httpx2.AsyncClient, ledger: Ledger, isbns: "count[int]", over: asyncio.Event) -> None:
+    async with client:
         while not over.is_set():
             isbn = f"978{next(isbns):010}"
             book = {"title": f"Number {isbn}", "author": "Nobody", "isbn": isbn}
