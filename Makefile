@@ -38,7 +38,7 @@ test: bootstrap ## Run all tests: every combination rendered, installed, migrate
 	@$(PYTEST)
 
 test-fast: bootstrap ## Run what needs no environment of its own: questions, manifest and every rendered row
-	@$(PYTEST) -m "not suite and not life"
+	@$(PYTEST) -m "not suite and not life and not deploy"
 
 rows: bootstrap ## Write tests/rows.json again after a change of the questions
 	@cd tests && $(UV) run --quiet python covering.py

@@ -37,11 +37,12 @@ def how_much(rows: Sequence[Row]) -> int:
 
 # How a feature speaks to the database does not depend on its neighbours; that they get along is shown on SQLite. So
 # each is on and off once here: everything, as little as can be, and what most people start with.
-ON_POSTGRESQL = [
+CHOSEN = (
     max(WITH_DATABASE, key=how_much),
     min(WITH_DATABASE, key=how_much),
     next(rows for rows in SERVICES if any(row.preset == "api" for row in rows)),
-]
+)
+ON_POSTGRESQL = [rows for rows in SERVICES if rows in CHOSEN]
 BESIDE = [
     pytest.param(switches, id=f"{name}={value}".lower())
     for name, value, switches in one_off()

@@ -17,6 +17,9 @@ from harness.questionnaire import Value
 
 # `${{ }}` is GitHub's own, and `{%` and `{#` occur in nothing that we render.
 DELIMITERS = re.compile(r"\{%|%\}|\{#|#\}|(?<!\$)\{\{[ -]|(?<!\$)\{\{\w+\}\}")
+# The templates of a Helm chart are Go's, whose words these two are; `tests/artefacts/kubernetes.py` has Helm read them.
+GO_TEMPLATES = re.compile(r"/chart/templates/")
+GO_DELIMITERS = re.compile(r"\{%|%\}|\{#|#\}|\{\{ ?(?!end\b|else\b)\w+ ?\}\}")
 # Written so that this file does not name one itself.
 REGISTRIES = re.compile(r"pypi[.]org|pythonhosted[.]org|registry[.]npmjs|/simple/?[\"'\s]", re.IGNORECASE)
 BLANK_LINES = {".py": 2, ".mako": 2}
@@ -64,7 +67,7 @@ def text_problems(name: str, text: str) -> Iterator[str]:
     patterns = {
         f"more than {most} blank lines": re.compile(r"\n[ \t]*" * (most + 2) + r"(?=\S)"),
         "trailing white space": re.compile(r"[ \t\r]+$", re.MULTILINE),
-        "left-over delimiter": DELIMITERS,
+        "left-over delimiter": GO_DELIMITERS if GO_TEMPLATES.search(name) else DELIMITERS,
         "package registry": REGISTRIES,
     }
     for problem, pattern in patterns.items():
@@ -81,7 +84,8 @@ def syntax_problems(name: str, text: str) -> Iterator[str]:
         ".yml": parse_yaml,
         ".yaml": parse_yaml,
     }
-    if parse := parsers.get(Path(name).suffix):
+    parse = parsers.get(Path(name).suffix)
+    if parse and not GO_TEMPLATES.search(name):
         try:
             parse(text)
         except (ValueError, SyntaxError, yaml.YAMLError) as error:

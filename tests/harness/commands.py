@@ -2,12 +2,16 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+
+from harness import ROOT
 
 PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TMPDIR")
 PASSED_ON_PREFIXES = ("LC_", "UV_", "XDG_", "SSL_CERT")
@@ -24,10 +28,20 @@ def environment(**extra: str) -> dict[str, str]:
     return {
         **inherited,
         "UV_PYTHON": sys.executable,
+        **_version_manager(),
         "UV_LINK_MODE": "hardlink",
         "NO_COLOR": "1",
         **extra,
     }
+
+
+@cache
+def _version_manager() -> Mapping[str, str]:
+    """Where uv comes from pyenv it would not be found in a project whose .python-version names another version."""
+    if shutil.which("pyenv") is None:
+        return {}
+    answer = subprocess.run(["pyenv", "version-name"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {"PYENV_VERSION": answer.stdout.strip()}
 
 
 @dataclass(frozen=True)

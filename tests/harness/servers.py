@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import trustme
 
 from harness.commands import environment
 
@@ -103,6 +104,18 @@ class Cluster:
         """The same after each start."""
         return f"postgresql://test@127.0.0.1:{self._port}/postgres"
 
+    def speak_tls(self, authority: trustme.CA) -> None:
+        """With a certificate that only `authority` vouches for, to whoever asks for it."""
+        pem = self._folder / "server.pem"
+        authority.issue_cert("postgres.invalid").private_key_and_cert_chain_pem.write_to_path(pem)
+        pem.chmod(0o600)
+        if self._user:
+            os.chown(pem, self._user["user"], self._user["group"])
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for setting, value in (("ssl_cert_file", pem), ("ssl_key_file", pem), ("ssl", "on")):
+                connection.execute(f"ALTER SYSTEM SET {setting} = '{value}'".encode())
+            connection.execute("SELECT pg_reload_conf()")
+
     def start(self) -> None:
         """Returns when it answers."""
         options = {
@@ -151,6 +164,27 @@ def redis() -> Iterator[str]:
         try:
             wait_until(lambda: socket.create_connection(("127.0.0.1", port), 1).close(), server, log)
             yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            stop(server, fast=True)
+
+
+@contextmanager
+def redis_over_tls(authority: trustme.CA) -> Iterator[str]:
+    """The URL of a server of its own that speaks TLS alone, with a certificate that only `authority` vouches for."""
+    program = shutil.which("redis-server")
+    if program is None:
+        missing("Redis is needed: install it (Debian: apt-get install redis-server)")
+    with tempfile.TemporaryDirectory(prefix="slipway-redis-") as folder:
+        port, log, pem = free_port(), Path(folder) / "log", f"{folder}/server.pem"
+        authority.issue_cert("redis.invalid").private_key_and_cert_chain_pem.write_to_path(pem)
+        options = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no", "--bind", "127.0.0.1"]
+        options += ["--tls-cert-file", pem, "--tls-key-file", pem, "--save", "", "--dir", folder]
+        command = [str(program), *options, "--requirepass", "a-password"]
+        with log.open("w") as output:
+            server = subprocess.Popen(command, stdout=output, stderr=output)
+        try:
+            wait_until(lambda: socket.create_connection(("127.0.0.1", port), 1).close(), server, log)
+            yield f"rediss://:a-password@127.0.0.1:{port}"
         finally:
             stop(server, fast=True)
 
