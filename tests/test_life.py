@@ -21,7 +21,7 @@ from harness.projects import (
 )
 from harness.questionnaire import Value
 from harness.recipe import ADD_A_MODULE, follow
-from harness.rows import one_off, switches_of
+from harness.rows import OFF, one_off, switches_of
 from harness.servers import new_database
 
 pytestmark = pytest.mark.life
@@ -31,11 +31,9 @@ NEXT_VERSION = "v999.1.0"
 FROZEN = ("migrations/versions/",)
 TOGGLES = [pytest.param(name, switches, id=f"{name}={value}".lower()) for name, value, switches in one_off()]
 EVERYTHING = switches_of({"preset": "everything"})
-NEEDED = [
-    pytest.param(name, switches, id=f"{name}={value}".lower())
-    for name, value, switches in one_off()
-    if switches != {**EVERYTHING, name: value}
-]
+NOT_ALONE = [it for it in one_off() if it[2] != {**EVERYTHING, it[0]: it[1]}]
+NEEDED = [pytest.param(name, switches, id=name) for name, value, switches in NOT_ALONE if value in OFF]
+CLASHING = [pytest.param(name, value, switches, id=name) for name, value, switches in NOT_ALONE if value not in OFF]
 RELEASES = sorted(git(ROOT, "tag", "--list", "v*", "--sort=-version:refname").split()[:3])
 
 
@@ -58,6 +56,20 @@ class TestToggle:
         project = render.project(tmp_path / "project", preset="custom", **EVERYTHING)
         assert update(project, **{name: off[name]}) == []
         assert differences(project, render(preset="custom", **off), without=FROZEN) == ""
+
+    @pytest.mark.parametrize(("name", "value", "switches"), CLASHING)
+    def test_on_says_what_must_go_off(
+        self, name: str, value: Value, switches: dict[str, Value], render: Renderer, tmp_path: Path
+    ) -> None:
+        """The owner decides what to lose: until then the project stays as it is."""
+        project = render.project(tmp_path / "project", preset="custom", **EVERYTHING)
+        with pytest.raises(ValueError, match="switch off") as refusal:
+            update(project, **{name: value})
+        assert git(project, "status", "--porcelain") == ""
+
+        off = dict.fromkeys(re.findall(r"-d (\w+)=false", str(refusal.value)), False)
+        assert update(project, **off, **{name: value}) == []
+        assert differences(project, render(preset="custom", **switches), without=FROZEN) == ""
 
     def test_nothing_to_do_changes_nothing(self, render: Renderer, tmp_path: Path) -> None:
         project = render.project(tmp_path / "project", preset="api")
