@@ -4,6 +4,8 @@ import asyncio
 import logging
 import sys
 from collections.abc import Iterable
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import Literal
 
 from alembic import context
@@ -13,8 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, DefaultClause, inspect
 
-# Importing the features imports their models, yours included.
-import app.bootstrap.features  # noqa: F401
+import app.custom
 from app.bootstrap.settings import load_settings
 from app.bootstrap.variables import ConfigurationError
 from app.core.errors import UnavailableError
@@ -23,6 +24,12 @@ from app.infrastructure.database.engine import open_engine
 from app.infrastructure.database.types import UtcDateTime
 
 logger = logging.getLogger("alembic.runtime.migration")
+
+# All tables, yours too, whether the service has imported them yet or not; a test looks for any
+# that are elsewhere.
+for found in walk_packages(app.__path__, prefix="app."):
+    if "models" in found.name.split("."):
+        import_module(found.name)
 
 # As SQLite they would be written as `0`, which PostgreSQL refuses for a boolean.
 PORTABLE_DEFAULTS: dict[str, str | Literal[False]] = {

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,20 @@ import pytest
 
 from tests.infrastructure.aws_lambda.events import request
 
-ROOT = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
 
 # What belongs to other processes; `tests/test_start.py` has what requests may need later.
 NOT_IMPORTED = ("typer", "uvicorn", "uvloop", "websockets")
+# Asked by platforms, and pages.
+EARLY_ROUTES = {"app.modules.health.routes", "app.modules.page.routes"}
+
+# Nobody answers there, and nobody asks.
+_SERVERS = {
+    "EMAIL_SENDER": "shop@example.com",
+    "EMAIL_SMTP_HOST": "127.0.0.1",
+    "REDIS_URL": "redis://127.0.0.1:1",
+}
 
 _PROGRAM = """
 import json, sys
@@ -37,7 +49,7 @@ def run(
         text=True,
         check=False,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "ENVIRONMENT": "test", **variables},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "ENVIRONMENT": "test", **_SERVERS, **variables},
     )
 
 
@@ -63,6 +75,19 @@ class TestHandler:
 
     def test_imports_nothing_that_requests_do_without(self, result: dict[str, Any]) -> None:
         assert [name for name in NOT_IMPORTED if name in result["modules"]] == []
+
+    @pytest.mark.skipif(
+        find_spec("app.infrastructure.celery") is not None,
+        reason="this service has more than a function can have",
+    )
+    def test_leaves_to_requests_what_they_need(self, result: dict[str, Any]) -> None:
+        """Routes, and the libraries that features name in their `imported_by_requests.txt`."""
+        lists = TESTS.rglob("imported_by_requests.txt")
+        late = {name for path in lists for name in path.read_text().split()}
+        early = {*result["modules"]}
+
+        assert late & early == set()
+        assert {it for it in early if re.fullmatch(r"app\.modules\..+\.routes", it)} <= EARLY_ROUTES
 
     def test_ends_the_process_with_what_is_wrong(self, tmp_path: Path) -> None:
         done = run(tmp_path, LOG_LEVEL="loud")

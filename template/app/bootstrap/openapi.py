@@ -5,7 +5,7 @@ from fastapi.routing import APIRoute
 
 from app.core.extensions import Extensions
 from app.core.openapi import EdgeErrors, OpenAPIExtension
-from app.core.routing import api_routes
+from app.core.routing import api_routes, load_routers
 from app.modules.common.openapi import document_problems, operations
 from app.modules.common.problems import Problem, raises, response_entry
 
@@ -21,6 +21,7 @@ def install_openapi(app: FastAPI, extensions: Extensions) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
+            load_routers(app)
             schema = generate()
             components = schema.setdefault("components", {}).setdefault("schemas", {})
             for unused in ("HTTPValidationError", "ValidationError"):
@@ -55,7 +56,7 @@ def _document_errors(app: FastAPI, schema: dict[str, Any], errors: EdgeErrors) -
         name: {"description": text, "schema": {"type": "integer"}}
         for name, text in errors.headers.items()
     }
-    for path, route in api_routes(app.routes):
+    for path, route in api_routes(app):
         documented = raises(*errors.of(route.endpoint))
         for method in route.methods or ():
             operation = schema["paths"].get(path, {}).get(method.lower())

@@ -147,7 +147,7 @@ class Settings(CustomSettings):
 
     environment: Environment = Environment.DEVELOPMENT
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    release: Annotated[str, Field(pattern=r"^[\w.+-]{1,100}$")] = VERSION
+    release: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]{1,100}$")] = VERSION
     """What runs, a commit for one; everybody may see it at `/health/live`."""
 
     # {% if email %}

@@ -1,7 +1,31 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any, TypeVar
 
 Kind = TypeVar("Kind")
+
+
+class LateExtension:
+    """Stands for those that are made when one of their kinds is first asked for.
+
+    See `late_extension`.
+    """
+
+    def __init__(self, kinds: tuple[type, ...], make: Callable[[], Iterable[object]]) -> None:
+        self._kinds = kinds
+        self._make = make
+
+    def is_of(self, kind: type) -> bool:
+        return any(issubclass(it, kind) for it in self._kinds)
+
+    @cached_property
+    def made(self) -> tuple[object, ...]:
+        made = tuple(self._make())
+        for item in made:
+            for kind in self._kinds:
+                if not isinstance(item, kind):
+                    raise TypeError(f"{item!r} is announced as a {kind.__name__}")
+        return made
 
 
 class Extensions:
@@ -19,6 +43,13 @@ class Extensions:
     def of(self, kind: type[Kind]) -> tuple[Kind, ...]:
         """Those of one kind, in the order of the features."""
         if (found := self._by_kind.get(kind)) is None:
-            found = tuple(item for item in self._offered if isinstance(item, kind))
+            found = tuple(item for item in self._made_for(kind) if isinstance(item, kind))
             self._by_kind[kind] = found
         return found
+
+    def _made_for(self, kind: type) -> Iterator[object]:
+        for item in self._offered:
+            if isinstance(item, LateExtension) and item.is_of(kind):
+                yield from item.made
+            else:
+                yield item

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from fastapi import APIRouter
 from starlette.middleware import Middleware
 
-from .extensions import Extensions
+from .extensions import Extensions, LateExtension
+from .routing import LateRouter
 
 if TYPE_CHECKING:
     import typer
@@ -57,7 +58,7 @@ class Feature:
 
     name: str
     routers: tuple[APIRouter, ...] = ()
-    """Mounted below the API prefix."""
+    """Mounted below the API prefix; best by `late_router`."""
     extended_routers: Callable[[Extensions], tuple[APIRouter, ...]] | None = None
     """Further ones, which depend on what other features offer."""
     root_routers: tuple[APIRouter, ...] = ()
@@ -116,6 +117,37 @@ def commands_of(
         return group
 
     return build
+
+
+def late_router(
+    package: str | None, prefix: str, name: str = "router", *arguments: object
+) -> LateRouter:
+    """That of the package's `routes.py` with this name; with arguments, what is made of them there.
+
+    A process that does not answer all the time imports it with the first request for it.
+    """
+
+    def build() -> APIRouter:
+        found: Any = getattr(import_module(f"{package}.routes"), name)
+        router: APIRouter = found(*arguments) if arguments else found
+        return router
+
+    return LateRouter(prefix, build)
+
+
+def late_extension(
+    kind: type | tuple[type, ...], package: str | None, place: str, *arguments: object
+) -> object:
+    """An entry of `extensions`: `late_extension(PersonalData, __package__, "privacy.BooksData")`.
+
+    The class is imported, and called with the arguments, when that kind is first asked for.
+    """
+
+    def make() -> tuple[object]:
+        module, _, name = place.rpartition(".")
+        return (getattr(import_module(f"{package}.{module}"), name)(*arguments),)
+
+    return LateExtension(kind if isinstance(kind, tuple) else (kind,), make)
 
 
 def extensions_of(features: Iterable[Feature]) -> Extensions:

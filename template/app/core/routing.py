@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from fastapi import APIRouter, params
+from fastapi import APIRouter, FastAPI, params
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
-from starlette.routing import BaseRoute, Match
+from starlette.datastructures import URLPath
+from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Scope
 
 API_PREFIX = "/api/v1"
@@ -35,9 +36,15 @@ def route_template(scope: Scope) -> str | None:
     return None if context is None else str(context.path_format)
 
 
-def api_routes(routes: Sequence[BaseRoute]) -> Iterator[tuple[str, RouteContext]]:
-    """Every route of the API with its template, those of included routers too."""
-    for context in iter_route_contexts(routes):
+def api_routes(app: FastAPI) -> Iterator[tuple[str, RouteContext]]:
+    """Every route of the API with its template."""
+    load_routers(app)
+    return loaded_api_routes(app)
+
+
+def loaded_api_routes(app: FastAPI) -> Iterator[tuple[str, RouteContext]]:
+    """The same without those of a `LateRouter` that no request has asked for."""
+    for context in iter_route_contexts(app.routes):
         template = context.path_format
         if template is not None and template.startswith(f"{API_PREFIX}/"):
             yield template, context
@@ -65,10 +72,12 @@ class PrefixRouter(APIRouter):
     def _literal(self) -> str:
         return self.prefix.split("{", 1)[0]
 
+    def is_for(self, path: str) -> bool:
+        """False: none of its routes has this path."""
+        return self._literal in path
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if self._literal not in scope["path"]:
-            return Match.NONE, {}
-        return super().matches(scope)
+        return super().matches(scope) if self.is_for(scope["path"]) else (Match.NONE, {})
 
     def add_api_route(
         self,
@@ -82,3 +91,69 @@ class PrefixRouter(APIRouter):
             if isinstance(listed.dependency, RouteRequirement):
                 options["route_class_override"] = listed.dependency.route_class
         super().add_api_route(path, endpoint, dependencies=dependencies, **options)
+
+
+class LateRouter(PrefixRouter):
+    """Stands for a router whose module is imported when the first request for it comes.
+
+    FastAPI builds every route when it is declared, and most of what a module imports is for its
+    routes. Made by `late_router`, and listed like any other router.
+    """
+
+    def __init__(self, prefix: str, build: Callable[[], APIRouter]) -> None:
+        super().__init__()
+        self._prefix = prefix
+        self._build = build
+
+    @cached_property
+    def router(self) -> APIRouter:
+        """The one that it stands for."""
+        router = self._build()
+        if router.prefix != self._prefix:
+            raise ValueError(
+                f"the router of {router.prefix} is announced as that of {self._prefix}"
+            )
+        return router
+
+    def is_for(self, path: str) -> bool:
+        return self._prefix in path
+
+    def load(self) -> bool:
+        """Whether there was something to do."""
+        if self.routes:
+            return False
+        self.include_router(self.router)
+        return True
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if self.is_for(scope["path"]):
+            self.load()
+        return super().matches(scope)
+
+
+class LateNames(BaseRoute):
+    """The last route: for the address of a route that is not there yet, all are loaded."""
+
+    # It has no path; who looks at all routes asks each.
+    path_format = path_regex = None
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:  # noqa: ARG002 (of Starlette)
+        return Match.NONE, {}
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:  # noqa: ANN401
+        if not load_routers(self._app):
+            raise NoMatchFound(name, path_params)
+        return self._app.url_path_for(name, **path_params)
+
+
+def load_routers(app: FastAPI, path: str | None = None) -> bool:
+    """Import every `LateRouter` that a request for `path` may be for, or all of them.
+
+    Returns whether there is any that was not there before.
+    """
+    late: Sequence[LateRouter] = getattr(app.state, "late_routers", ())
+    loaded = [it for it in late if (path is None or it.is_for(path)) and it.load()]
+    return bool(loaded)

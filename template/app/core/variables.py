@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from functools import reduce
+from operator import or_
 
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings
@@ -36,13 +38,26 @@ def misspelt(given: Iterable[str], settings: type[BaseSettings]) -> list[str]:
     known = {name for name, _ in variables(settings)}
     # A group's own name would be read as all of its values at once, in JSON.
     groups = {path[0].upper() for _, path in variables(settings) if len(path) > 1}
+    letters = {name: _letters(name) for name in known}
     problems = []
     for name in sorted({*given} - known):
-        match = get_close_matches(name.upper(), known, n=1, cutoff=_ALIKE)
+        # Two that are alike have most letters in common; comparing all with all takes a while.
+        mine, most = _letters(name.upper()), 1 - _ALIKE
+        near = [
+            other
+            for other, theirs in letters.items()
+            if (mine ^ theirs).bit_count() <= most * (len(name) + len(other))
+        ]
+        match = get_close_matches(name.upper(), near, n=1, cutoff=_ALIKE)
         is_wrong = match or name.upper() in groups
         if name.upper() not in known and is_wrong and not _is_of_others(name.upper(), settings):
             problems.append(no_such_setting(name, match[0] if match else None))
     return problems
+
+
+def _letters(name: str) -> int:
+    """A bit for each character that occurs."""
+    return reduce(or_, (1 << ord(it) for it in {*name}), 0)
 
 
 def no_such_setting(name: str, match: str | None) -> str:

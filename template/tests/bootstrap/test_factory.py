@@ -2,12 +2,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.bootstrap.factory import create_app
-from app.bootstrap.settings import DESCRIPTION, TITLE, VERSION
+from app.bootstrap.features import enabled_features
+from app.bootstrap.settings import DESCRIPTION, TITLE, VERSION, Settings
 from app.core.feature import Feature, State
 from tests.support import FixedSettings, serving
 
@@ -87,6 +88,13 @@ class TestCreateApp:
         app = create_app(SETTINGS, [Feature(name="plain"), Feature(name="x", app_options=options)])
 
         assert app.contact == {"name": "Ada"}
+
+    async def test_describes_the_same_service_when_it_is_late(
+        self, settings: Settings, app: FastAPI
+    ) -> None:
+        late = create_app(settings, enabled_features(settings), is_late=True)
+
+        assert late.openapi() == app.openapi()
 
     @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
     async def test_serves_no_documentation_by_itself(self, path: str) -> None:

@@ -126,7 +126,7 @@ class TestWrongValue:
             ),
             ("PORT", "0", "Input should be greater than or equal to 1"),
             ("PORT", "65536", "Input should be less than or equal to 65535"),
-            ("RELEASE", "a b", r"String should match pattern '^[\w.+-]{1,100}$'"),
+            ("RELEASE", "a b", r"String should match pattern '^[A-Za-z0-9_.+-]{1,100}$'"),
             (
                 "ENVIRONMENT",
                 SECRET,

@@ -9,6 +9,7 @@ from app.infrastructure.redis.settings import RedisSettings
 
 from .http import ConditionalMiddleware
 from .measures import CacheMeasures
+from .opening import open_cache
 from .settings import CacheSettings
 
 
@@ -17,9 +18,6 @@ def feature(settings: CacheSettings, redis: RedisSettings) -> Feature:
 
     @asynccontextmanager
     async def lifespan(state: State) -> AsyncGenerator[State]:
-        # Its library takes a while to import; who only asks for the API does without.
-        from .opening import open_cache  # noqa: PLC0415
-
         yield {"cache": open_cache(settings, redis_clients_of(state))}
 
     is_shared = (settings.redis_url or redis.url) is not None

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from secrets import token_hex
@@ -34,14 +34,18 @@ class Store:
     """
 
     def __init__(
-        self, backend: "Backend", guard: OutageGuard, *, prefix: str, is_shared: bool
+        self, backend: "Callable[[], Backend]", guard: OutageGuard, *, prefix: str, is_shared: bool
     ) -> None:
         self.stats = CacheStats(guard)
         self.is_shared = is_shared
-        self._backend = backend
+        self._make_backend = backend
         self._guard = guard
         self._prefix = prefix
         self._unsent: set[str] = set()
+
+    @property
+    def _backend(self) -> "Backend":
+        return self._make_backend()
 
     async def read(self, key: Key[Any], tags: Sequence[str]) -> tuple[bytes | None, Versions]:
         """The valid entry, if there is one, and the versions to store another one with.

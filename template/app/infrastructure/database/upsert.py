@@ -1,7 +1,7 @@
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import FromClause
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 
@@ -11,5 +11,4 @@ def upsert(session: AsyncSession, table: FromClause) -> Any:  # noqa: ANN401 (ei
     One statement, so two requests at the same moment cannot both find the row missing.
     """
     dialect = session.get_bind().dialect.name
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return insert(table)  # type: ignore[arg-type]
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)

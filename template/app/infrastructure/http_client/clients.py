@@ -15,6 +15,7 @@ from httpx2 import (
 )
 
 from app.core.feature import State
+from app.core.late import Late
 from app.core.operations import Operations
 
 from .circuit import UpstreamCounters
@@ -122,5 +123,5 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def http_clients_of(state: State) -> HttpClients:
-    """What the feature's lifespan opened."""
-    return cast("HttpClients", state["http_clients"])
+    """Those of this process, made for who asks first."""
+    return cast("Late[HttpClients]", state["http_clients"])()

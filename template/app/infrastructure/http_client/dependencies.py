@@ -4,12 +4,14 @@ from fastapi import Depends
 from httpx2 import AsyncClient
 from starlette.requests import HTTPConnection
 
+from app.core.late import Late
+
 from .clients import HttpClients
 from .guarded import GuardedClient
 
 
 async def get_http_clients(connection: HTTPConnection) -> HttpClients:
-    return cast("HttpClients", connection.state.http_clients)
+    return cast("Late[HttpClients]", connection.state.http_clients)()
 
 
 HttpClientsDep = Annotated[HttpClients, Depends(get_http_clients)]

@@ -1,10 +1,13 @@
 from collections.abc import Iterable
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from app.core.feature import State
+from app.core.late import Late
 from app.core.measures import Measured, Reading
 
-from .clients import http_clients_of
+if TYPE_CHECKING:
+    from .clients import HttpClients
 
 _TOTALS = (
     ("requests", "upstream_requests", "Calls, whatever became of them."),
@@ -16,7 +19,8 @@ _TOTALS = (
 
 class UpstreamMeasures(Measured):
     def readings(self, state: State) -> Iterable[Reading]:
-        counters = http_clients_of(state).counters
+        clients: Late[HttpClients] = state["http_clients"]
+        counters = {} if clients.made is None else clients.made.counters
         for field, name, description in _TOTALS:
             counts = {upstream: attrgetter(field)(of) for upstream, of in counters.items()}
             yield from Reading.totals(name, description, "upstream", counts)

@@ -1,12 +1,13 @@
 from collections.abc import Sequence
 from typing import cast
 
+from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.extensions import Extensions
 from app.core.principal import PrincipalResolver
-from app.core.routing import API_PREFIX, route_path
+from app.core.routing import API_PREFIX, load_routers, route_path
 
 from .limiter import RateLimiter, Standing
 from .route_table import RouteTable
@@ -36,10 +37,11 @@ class RateLimitMiddleware:
         await self.app(scope, receive, _telling(send, standing))
 
     def _routes(self, scope: Scope) -> RouteTable:
-        if self._table is None:
+        app = cast("FastAPI", scope["app"])
+        if load_routers(app, route_path(scope)) or self._table is None:
             extensions = cast("Extensions", scope["state"]["extensions"])
             resolvers: Sequence[PrincipalResolver] = extensions.of(PrincipalResolver)
-            self._table = RouteTable(scope["app"].routes, resolvers)
+            self._table = RouteTable(app, resolvers)
         return self._table
 
 

@@ -1,14 +1,16 @@
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
-from typing import cast
-
-from redis.asyncio import Redis
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, cast
 
 from app.infrastructure.redis.outage import OutageGuard
 
 from .limits import RateLimit
 from .stores import LimitStore, Taken
 from .windows import Window
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.commands.core import AsyncScript
 
 # The arithmetic of `Window`, by the clock of the server: those of several processes differ.
 _TAKE = """
@@ -56,14 +58,18 @@ class RedisStore(LimitStore):
 
     def __init__(
         self,
-        client: Redis,
+        client: "Redis",
         key: Callable[[str, str], str],
         *,
         timeout_seconds: float,
     ) -> None:
-        self._take = client.register_script(_TAKE)
+        self._client = client
         self._key = key
         self._guard = OutageGuard("rate limits", timeout_seconds=timeout_seconds)
+
+    @cached_property
+    def _take(self) -> "AsyncScript":
+        return self._client.register_script(_TAKE)
 
     async def take(self, limits: Sequence[tuple[str, RateLimit]]) -> Taken | None:
         keys = [self._key("limit", key) for key, _ in limits]

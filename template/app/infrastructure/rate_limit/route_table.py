@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from re import Pattern
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.routing import RouteContext
-from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from app.core.principal import PrincipalResolver
-from app.core.routing import API_PREFIX, api_routes, route_path
+from app.core.routing import API_PREFIX, loaded_api_routes, route_path
 
 from .declarations import Declared, declared_by
 
@@ -34,11 +34,11 @@ UNKNOWN = "unknown"
 
 
 class RouteTable:
-    """All routes of the API, by the first part of their path."""
+    """The loaded routes of the API, by the first part of their path."""
 
-    def __init__(self, routes: Sequence[BaseRoute], resolvers: Sequence[PrincipalResolver]) -> None:
+    def __init__(self, app: FastAPI, resolvers: Sequence[PrincipalResolver]) -> None:
         self._routes: dict[str, list[LimitedRoute]] = {}
-        for path, context in api_routes(routes):
+        for path, context in loaded_api_routes(app):
             route = _limited_route(context, path, resolvers)
             self._routes.setdefault(_first_part(path), []).append(route)
         self._elsewhere = [

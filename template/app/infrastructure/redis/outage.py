@@ -4,7 +4,6 @@ from time import monotonic
 from typing import TypeVar
 
 import structlog
-from redis import RedisError, ResponseError
 
 from app.core.measures import Counter
 
@@ -87,11 +86,15 @@ class OutageGuard:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 result = await command()
-        except ResponseError as exc:
-            self._refused(exc)
-            raise OutOfReachError from exc
-        except (RedisError, OSError) as exc:
-            self._lost(exc)
+        except Exception as exc:
+            from redis import RedisError, ResponseError  # noqa: PLC0415 (`command` has imported it)
+
+            if isinstance(exc, ResponseError):
+                self._refused(exc)
+            elif isinstance(exc, (RedisError, OSError)):
+                self._lost(exc)
+            else:
+                raise
             raise OutOfReachError from exc
         if self._down_since is not None:
             self._back(self._down_since)

@@ -1,25 +1,25 @@
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
+
+from app.core.late import Late
 
 from .events import SecurityEvents
 from .keys import Keyring
 from .passwords import PasswordHasher
 from .settings import AuthSettings
-from .tokens import AccessTokens
+
+if TYPE_CHECKING:
+    from .tokens import AccessTokens
 
 
 async def get_passwords(connection: HTTPConnection) -> PasswordHasher:
     return cast("PasswordHasher", connection.state.passwords)
 
 
-def tokens_of(connection: HTTPConnection) -> AccessTokens:
-    return cast("AccessTokens", connection.state.tokens)
-
-
-async def get_tokens(connection: HTTPConnection) -> AccessTokens:
-    return tokens_of(connection)
+def tokens_of(connection: HTTPConnection) -> "AccessTokens":
+    return cast("Late[AccessTokens]", connection.state.tokens)()
 
 
 async def get_keyring(connection: HTTPConnection) -> Keyring:
@@ -40,6 +40,5 @@ async def get_auth_settings(connection: HTTPConnection) -> AuthSettings:
 
 AuthSettingsDep = Annotated[AuthSettings, Depends(get_auth_settings)]
 PasswordHasherDep = Annotated[PasswordHasher, Depends(get_passwords)]
-AccessTokensDep = Annotated[AccessTokens, Depends(get_tokens)]
 KeyringDep = Annotated[Keyring, Depends(get_keyring)]
 SecurityEventsDep = Annotated[SecurityEvents, Depends(get_events)]

@@ -65,7 +65,7 @@ class SecurityEventListener(ABC):
 
 class SecurityEvents:
     def __init__(self, extensions: Extensions) -> None:
-        self._listeners = extensions.of(SecurityEventListener)
+        self._extensions = extensions
 
     async def record(
         self,
@@ -94,7 +94,7 @@ class SecurityEvents:
             details=details,
             at=datetime.now(UTC),
         )
-        for listener in self._listeners:
+        for listener in self._extensions.of(SecurityEventListener):
             await listener.receive(session, event)
 
         async def log() -> None:

@@ -11,6 +11,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
+from .errors import InvalidTokenError
 from .keys import Keyring
 from .settings import AuthSettings
 
@@ -20,10 +21,6 @@ _TYPE = "access"
 _LEEWAY_SECONDS = 10
 # Tokens in use at the same time; each takes about a kilobyte.
 _REMEMBERED = 4096
-
-
-class InvalidTokenError(Exception):
-    """Not a token of this service, or one that has run out."""
 
 
 @dataclass(frozen=True, slots=True)

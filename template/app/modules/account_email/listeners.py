@@ -5,7 +5,6 @@ from typing import ClassVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.infrastructure.security.events import SecurityEvent, SecurityEventListener
-from app.infrastructure.security.notices import Notice
 from app.modules.auth.steps import Login, LoginStep
 from app.modules.user.models import User
 from app.modules.user.service import find_user
@@ -15,12 +14,6 @@ from .errors import EmailNotVerifiedError
 from .models import Purpose
 from .post import Post
 from .tokens import issue_token
-
-EMAIL_CHANGED = Notice(
-    event="email_changed",
-    subject="Your e-mail address was changed",
-    text="The e-mail address of your account was changed.",
-)
 
 
 class VerificationSender(SecurityEventListener):

@@ -27,7 +27,6 @@ from app.modules.user.schemas import KnownPassword
 from .permissions import USE_ADMIN
 from .session import PanelGrant, PanelSessions
 
-PATH = "/admin"
 FORM_HEADER = "x-form-token"
 
 

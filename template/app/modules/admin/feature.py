@@ -2,27 +2,32 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from starlette.types import Receive, Scope, Send
 
+from app.core.extensions import LateExtension
 from app.core.feature import Feature, State
+from app.core.late import Late
 from app.infrastructure.form.cookies import HostCookies
 
 from . import records
-from .entrance import PATH
 from .extension import AdminView
-from .gate import Gate
 from .permissions import CHANGE_RECORDS, USE_ADMIN
 from .session import PanelGrant, PanelSessions
-from .settings import AdminSettings
+from .settings import PATH, AdminSettings
+
+if TYPE_CHECKING:
+    from .gate import Gate
 
 
 class _Entrance:
     """Hands requests to the gate that the lifespan has opened."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await scope["state"]["admin_gate"](scope, receive, send)
+        gate: Late[Gate] = scope["state"]["admin_gate"]
+        await gate()(scope, receive, send)
 
 
 def feature(settings: AdminSettings, *, title: str) -> Feature:
@@ -35,20 +40,30 @@ def feature(settings: AdminSettings, *, title: str) -> Feature:
     @asynccontextmanager
     async def lifespan(state: State) -> AsyncGenerator[State]:
         sessions = PanelSessions(settings, cookies, state["keyring"])
-        gate = Gate(
-            state["extensions"].of(AdminView),
-            title=f"{title} admin",
-            database=state["database"],
-            sessions=sessions,
-            cookies=cookies,
-        )
-        yield {"admin_gate": gate, "admin_sessions": sessions}
+
+        def make() -> "Gate":
+            from .gate import Gate  # noqa: PLC0415 (late)
+
+            return Gate(
+                state["extensions"],
+                title=f"{title} admin",
+                database=state["database"],
+                sessions=sessions,
+                cookies=cookies,
+            )
+
+        yield {"admin_gate": Late(make), "admin_sessions": sessions}
 
     return Feature(
         name="admin",
         root_routers=(router,),
         lifespan=lifespan,
-        extensions=(USE_ADMIN, CHANGE_RECORDS, PanelGrant(), *_own_views()),
+        extensions=(
+            USE_ADMIN,
+            CHANGE_RECORDS,
+            PanelGrant(),
+            LateExtension((AdminView,), _own_views),
+        ),
     )
 
 

@@ -4,7 +4,6 @@ Who is there, what they may do and whether a page of ours has sent the form is d
 every path at once, and the headers are set.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.core.errors import DomainError
+from app.core.extensions import Extensions
 from app.core.routing import route_path
 from app.infrastructure.database.database import Database
 from app.infrastructure.database.session import database_of
@@ -27,10 +27,11 @@ from app.infrastructure.http.origins import is_from_us
 from app.infrastructure.security.context import name_actor
 from app.infrastructure.security.dependencies import events_of
 
-from .entrance import FORM_HEADER, PATH, enter
+from .entrance import FORM_HEADER, enter
 from .errors import FormRefusedError
 from .extension import AdminView
 from .session import PanelSessions
+from .settings import PATH
 
 if TYPE_CHECKING:
     from .panel import Panel
@@ -61,14 +62,14 @@ _KEPT = "public, max-age=3600"
 class Gate:
     def __init__(
         self,
-        views: Sequence[AdminView],
+        extensions: Extensions,
         *,
         title: str,
         database: Database,
         sessions: PanelSessions,
         cookies: HostCookies,
     ) -> None:
-        self.views = views
+        self.extensions = extensions
         self.title = title
         self.database = database
         self.sessions = sessions
@@ -117,7 +118,7 @@ class Gate:
         from .panel import Panel  # noqa: PLC0415 (the library is dear to import)
 
         return Panel(
-            self.views,
+            self.extensions.of(AdminView),
             title=self.title,
             read_sessions=self.database.read_sessions,
             form_token=self.form_token,

@@ -25,7 +25,6 @@ from app.modules.common.problems import status_of
 
 from .entrance import (
     FORM_HEADER,
-    PATH,
     Code,
     Credentials,
     complete,
@@ -35,6 +34,7 @@ from .entrance import (
 )
 from .extension import AdminView
 from .record_view import record_view
+from .settings import PATH
 
 Fields = TypeVar("Fields", bound=BaseModel)
 

@@ -4,6 +4,8 @@ from pydantic import Field
 
 from app.core.settings import SettingsGroup
 
+PATH = "/admin"
+
 
 class AdminSettings(SettingsGroup):
     """Who is in the admin panel, for how long (`ADMIN_*`)."""

@@ -14,10 +14,8 @@ from app.modules.user.errors import NotAuthenticatedError
 from app.modules.user.lookup import find_caller
 from app.modules.user.models import ACTIVE_USER, CurrentUser, User
 
-from .crud import ApiKeyCRUD
-from .keys import is_well_formed
+from .keys import is_well_formed, key_digests
 from .models import ApiKey, KeyTouch
-from .service import key_digests
 from .usage import UsageLog
 
 HEADER = "X-API-Key"
@@ -88,6 +86,8 @@ class ApiKeyAuthenticator(Authenticator):
         if key.refused_at is not None and key.refused_at > before:
             return
         async with database_of(connection).transaction() as session:
+            from .crud import ApiKeyCRUD  # noqa: PLC0415 (late)
+
             if await ApiKeyCRUD(session).note_refusal(key.id, now=now, unless_after=before):
                 await events_of(connection).record(
                     session,

@@ -3,16 +3,16 @@ from contextlib import asynccontextmanager
 
 from starlette.middleware import Middleware
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, late_extension, late_router
+from app.core.openapi import OpenAPIExtension
+from app.infrastructure.database.purge import Purge
+from app.modules.user.privacy import PersonalData
 
 from .authenticator import ApiKeyAuthenticator
 from .middleware import UsageMiddleware
-from .openapi import KnownScopes
 from .permissions import MANAGE_API_KEYS
-from .privacy import ApiKeysData
-from .routes import router, user_router
 from .settings import ApiKeySettings
-from .usage import UsageLog, UsagePurge
+from .usage import UsageLog
 
 
 def feature(settings: ApiKeySettings) -> Feature:
@@ -28,15 +28,18 @@ def feature(settings: ApiKeySettings) -> Feature:
 
     return Feature(
         name="api_key",
-        routers=(router, user_router),
+        routers=(
+            late_router(__package__, "/api-keys"),
+            late_router(__package__, "/users", "user_router"),
+        ),
         lifespan=lifespan,
         settle=settle,
         middleware=(Middleware(UsageMiddleware),),
         extensions=(
             MANAGE_API_KEYS,
             ApiKeyAuthenticator(),
-            KnownScopes(),
-            UsagePurge(settings),
-            ApiKeysData(),
+            late_extension(OpenAPIExtension, __package__, "openapi.KnownScopes"),
+            late_extension(Purge, __package__, "retention.UsagePurge", settings),
+            late_extension(PersonalData, __package__, "privacy.ApiKeysData"),
         ),
     )

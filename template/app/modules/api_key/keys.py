@@ -11,6 +11,8 @@ import secrets
 import string
 from zlib import crc32
 
+from app.infrastructure.security.keys import Keyring
+
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 # 238 bits of which 190 are never shown; nobody guesses one, so guesses need no counting.
 _RANDOM = 40
@@ -27,6 +29,11 @@ def new_key(word: str) -> str:
 def is_well_formed(text: str) -> bool:
     """Whether it can be a key at all, whatever word it begins with."""
     return _SHAPE.fullmatch(text) is not None and _checksum(text[:-_CHECKSUM]) == text[-_CHECKSUM:]
+
+
+def key_digests(keyring: Keyring, key: str) -> list[str]:
+    """The hashes a key may be stored under, that of the secret in use first."""
+    return keyring.digests("api key", key)
 
 
 def visible_part(key: str) -> str:

@@ -19,15 +19,10 @@ from .errors import (
     ScopeNotHeldError,
     TooManyApiKeysError,
 )
-from .keys import new_key, visible_part
+from .keys import key_digests, new_key, visible_part
 from .models import ApiKey
 from .schemas import ApiKeyCreate, ApiKeyGenerated, ApiKeyRotate, ApiKeyUpdate, UsageDayRead
 from .settings import ApiKeySettings
-
-
-def key_digests(keyring: Keyring, key: str) -> list[str]:
-    """The hashes a key may be stored under, that of the secret in use first."""
-    return keyring.digests("api key", key)
 
 
 class ApiKeyReader:

@@ -4,18 +4,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
-from typing import ClassVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import UnavailableError
 from app.infrastructure.database.database import Database
-from app.infrastructure.database.purge import Purge
 
-from .crud import UsageCRUD, store_uses
 from .models import KeyTouch, KeyUse
 from .settings import ApiKeySettings
 
@@ -64,6 +59,8 @@ class UsageLog:
         while self._uses or self._touches:
             uses = [self._uses.popleft() for _ in range(min(len(self._uses), _BATCH))]
             touches, self._touches = self._touches, {}
+            from .crud import store_uses  # noqa: PLC0415 (late: most processes start without a key)
+
             try:
                 async with self._database.transaction() as session:
                     await store_uses(
@@ -106,13 +103,3 @@ class UsageLog:
             await self.flush()
             if is_ending:
                 return
-
-
-class UsagePurge(Purge):
-    name: ClassVar[str] = "api_key_usage"
-
-    def __init__(self, settings: ApiKeySettings) -> None:
-        self._settings = settings
-
-    async def purge(self, session: AsyncSession, now: datetime) -> int:
-        return await UsageCRUD(session).purge(now - timedelta(days=self._settings.usage_days))

@@ -1,18 +1,26 @@
-from app.core.feature import Feature, commands_of
+from app.core.feature import Feature, commands_of, late_extension, late_router
+from app.infrastructure.database.purge import Purge
+from app.infrastructure.security.events import SecurityEventListener
+from app.modules.user.privacy import PersonalData
 
 from .permissions import READ_AUDIT
-from .privacy import AuditData
-from .recorder import AuditRecorder
-from .retention import AuditPurge
-from .routes import own_router, router
 from .settings import AuditSettings
 
 
 def feature(settings: AuditSettings) -> Feature:
-    purges = (AuditPurge(settings.retention_days),) if settings.retention_days else ()
+    days = settings.retention_days
+    purges = (late_extension(Purge, __package__, "retention.AuditPurge", days),) if days else ()
     return Feature(
         name="audit",
-        routers=(router, own_router),
+        routers=(
+            late_router(__package__, "/audit/events"),
+            late_router(__package__, "/users/me", "own_router"),
+        ),
         commands={"audit": commands_of(__package__)},
-        extensions=(READ_AUDIT, AuditRecorder(), AuditData(), *purges),
+        extensions=(
+            READ_AUDIT,
+            late_extension(SecurityEventListener, __package__, "recorder.AuditRecorder"),
+            late_extension(PersonalData, __package__, "privacy.AuditData"),
+            *purges,
+        ),
     )

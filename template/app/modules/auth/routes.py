@@ -3,10 +3,11 @@ from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import Form, Response
+from starlette.requests import HTTPConnection
 
 from app.core.routing import PrefixRouter
 from app.infrastructure.database.errors import DatabaseBusyError, DatabaseUnreachableError
-from app.infrastructure.security.dependencies import AccessTokensDep
+from app.infrastructure.security.dependencies import tokens_of
 from app.modules.common.problems import raises
 from app.modules.throttle.errors import TooManyAttemptsError
 from app.modules.user.dependencies import (
@@ -202,6 +203,6 @@ async def revoke_sessions(
 
 
 @key_router.get("/jwks.json")
-async def read_signing_keys(tokens: AccessTokensDep) -> JsonWebKeys:
+async def read_signing_keys(connection: HTTPConnection) -> JsonWebKeys:
     """The public keys of the access tokens; none while AUTH_ALGORITHM=HS256 keeps them secret."""
-    return JsonWebKeys.model_validate({"keys": tokens.public_keys()})
+    return JsonWebKeys.model_validate({"keys": tokens_of(connection).public_keys()})

@@ -2,28 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
 from uuid import UUID
 
-from pydantic import JsonValue
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.infrastructure.database.purge import Purge
 from app.infrastructure.security.context import current_origin
 from app.infrastructure.security.events import (
     ALL_SESSIONS_ENDED,
-    SecurityEvent,
-    SecurityEventListener,
     SecurityEvents,
 )
 from app.infrastructure.security.settings import AuthSettings
-from app.modules.user.privacy import PersonalData
 
 from .crud import LoginSessionCRUD
 from .errors import SessionNotFoundError
 from .models import LoginSession
-from .schemas import SessionRead
 from .steps import Login
 
 
@@ -117,34 +109,3 @@ async def end_all_sessions(session: AsyncSession, events: SecurityEvents) -> int
     count = await LoginSessionCRUD(session).revoke_all(datetime.now(UTC))
     await events.record(session, ALL_SESSIONS_ENDED, None, is_warning=True, sessions=count)
     return count
-
-
-class ClosedAccounts(SecurityEventListener):
-    """Ends the sessions of an account that is closed, so that opening it again revives none."""
-
-    async def receive(self, session: AsyncSession, event: SecurityEvent) -> None:
-        if event.name in {"account_deactivated", "account_closed"} and event.target_id is not None:
-            sessions = LoginSessionCRUD(session)
-            live = await sessions.live_of(event.target_id, event.at)
-            await sessions.revoke(now=event.at, only=[it.id for it in live])
-
-
-class SessionsPurge(Purge):
-    name: ClassVar[str] = "login_sessions"
-
-    async def purge(self, session: AsyncSession, now: datetime) -> int:
-        return await LoginSessionCRUD(session).purge(now)
-
-
-class SessionsData(PersonalData):
-    name: ClassVar[str] = "login_sessions"
-
-    async def export(self, session: AsyncSession, user_id: UUID) -> JsonValue:
-        records = await LoginSessionCRUD(session).live_of(user_id, datetime.now(UTC))
-        return [
-            SessionRead.model_validate(it).model_dump(mode="json", exclude={"is_current"})
-            for it in records
-        ]
-
-    async def erase(self, session: AsyncSession, user_id: UUID) -> None:
-        await session.execute(delete(LoginSession).where(LoginSession.user_id == user_id))

@@ -6,6 +6,7 @@ from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
+from app.core.extensions import Extensions
 from app.core.feature import State
 from app.infrastructure.database.session import ReadSessionDep, SessionDep
 from app.modules.user.dependencies import requires
@@ -37,8 +38,8 @@ async def get_book_reader(
     connection: HTTPConnection,
 ) -> BookReader:
     reader: BookReader = BookService(BookCRUD(session), user.id)
-    extensions: tuple[BookExtension, ...] = connection.state.book_extensions
-    for extension in extensions:
+    extensions: Extensions = connection.state.extensions
+    for extension in extensions.of(BookExtension):
         reader = extension.reader(reader, user.id, connection)
     return reader
 

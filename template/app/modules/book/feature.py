@@ -1,25 +1,19 @@
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from app.core.feature import Feature, commands_of, late_extension, late_router
+from app.modules.user.privacy import PersonalData
 
-from app.core.feature import Feature, State, commands_of
-
-from .extension import BookExtension
 from .measures import BOOKS_ADDED
 from .permissions import READ_BOOKS, WRITE_BOOKS
-from .privacy import BooksData
-from .routes import router
-
-
-@asynccontextmanager
-async def _lifespan(state: State) -> AsyncGenerator[State]:
-    yield {"book_extensions": state["extensions"].of(BookExtension)}
 
 
 def feature() -> Feature:
     return Feature(
         name="book",
-        lifespan=_lifespan,
-        routers=(router,),
+        routers=(late_router(__package__, "/books"),),
         commands={"book": commands_of(__package__)},
-        extensions=(READ_BOOKS, WRITE_BOOKS, BooksData(), BOOKS_ADDED),
+        extensions=(
+            READ_BOOKS,
+            WRITE_BOOKS,
+            late_extension(PersonalData, __package__, "privacy.BooksData"),
+            BOOKS_ADDED,
+        ),
     )

@@ -1,10 +1,9 @@
 from functools import partial
 from hashlib import blake2b
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
-from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.infrastructure.database.after_commit import after_commit
@@ -13,6 +12,10 @@ from app.infrastructure.redis.outage import OutageGuard
 from app.infrastructure.security.events import SecurityEvent, SecurityEventListener
 from app.modules.user.lookup import CallerMemory, Found, FoundCaller
 from app.modules.user.models import CurrentUser
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.commands.core import AsyncScript
 
 # Longer than any query runs: one that has read what was before a change may still be on its way to
 # keep it.
@@ -53,18 +56,19 @@ class RedisCallerMemory(CallerMemory, SecurityEventListener):
         self._ttl_seconds = ttl_seconds
         self._outage = OutageGuard("callers")
         self._formats: dict[type[Any], _Format] = {}
+        self._scripts: dict[str, AsyncScript] = {}
         self._clients: RedisClients | None = None
         self._redis: Redis | None = None
 
-    def open(self, clients: RedisClients, redis: Redis | None) -> None:
+    def open(self, clients: RedisClients, redis: "Redis | None") -> None:
         """Without a server there is nothing to share a memory through: every query is made."""
         if redis is None or not self._ttl_seconds:
             return
         self._clients, self._redis = clients, redis
-        self._keep, self._forget = map(redis.register_script, (_KEEP, _FORGET))
 
     def close(self) -> None:
         self._redis = None
+        self._scripts.clear()
 
     async def recall(self, key: str, kind: type[Found]) -> Found | None:
         if self._redis is None:
@@ -91,7 +95,8 @@ class RedisCallerMemory(CallerMemory, SecurityEventListener):
             self._key("changed", "all"),
         ]
         args: list[bytes | int] = [adapter.dump_json(found), self._ttl_seconds]
-        await self._outage.run(partial(self._keep, keys=keys, args=args), None)
+        script = self._script(_KEEP)
+        await self._outage.run(partial(script, keys=keys, args=args), None)
 
     def forget(self, session: AsyncSession, user_id: UUID | None) -> None:
         if self._redis is not None:
@@ -104,7 +109,7 @@ class RedisCallerMemory(CallerMemory, SecurityEventListener):
 
     async def _forget_one(self, user_id: str) -> None:
         keys = [self._key("of", user_id), self._key("changed", user_id)]
-        drop = partial(self._forget, keys=keys, args=[_CHANGED_SECONDS])
+        drop = partial(self._script(_FORGET), keys=keys, args=[_CHANGED_SECONDS])
         await self._outage.run(drop, None, is_urgent=True)
 
     async def _forget_all(self) -> None:
@@ -115,6 +120,12 @@ class RedisCallerMemory(CallerMemory, SecurityEventListener):
                 await self._redis.unlink(entry)
 
         await self._outage.run(drop, None, is_urgent=True)
+
+    def _script(self, text: str) -> "AsyncScript":
+        assert self._redis is not None  # noqa: S101 (whoever asks has looked)
+        if text not in self._scripts:
+            self._scripts[text] = self._redis.register_script(text)
+        return self._scripts[text]
 
     def _format(self, kind: type[Any]) -> _Format:
         if (known := self._formats.get(kind)) is None:

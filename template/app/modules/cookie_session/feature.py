@@ -3,16 +3,15 @@ from contextlib import asynccontextmanager
 
 from starlette.middleware import Middleware
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, late_extension, late_router
+from app.core.openapi import OpenAPIExtension
 from app.infrastructure.http.settings import CorsSettings
+from app.modules.auth.steps import Grant, SessionRenewal
 
 from .authentication import CookieAuthenticator
 from .cookie import SessionCookie
 from .csrf import CsrfTokens
-from .grant import CookieGrant
 from .middleware import DeadCookieMiddleware
-from .openapi import CsrfScheme
-from .routes import router
 from .service import CookieSessions, IdlePurge
 from .settings import SessionSettings
 
@@ -35,8 +34,13 @@ def feature(settings: SessionSettings, cors: CorsSettings) -> Feature:
 
     return Feature(
         name="cookie_session",
-        routers=(router,),
+        routers=(late_router(__package__, "/session"),),
         lifespan=lifespan,
         middleware=(Middleware(DeadCookieMiddleware, cookie=cookie),),
-        extensions=(authenticator, CookieGrant(cookie), IdlePurge(), CsrfScheme(cookie)),
+        extensions=(
+            authenticator,
+            late_extension((Grant, SessionRenewal), __package__, "grant.CookieGrant", cookie),
+            IdlePurge(),
+            late_extension(OpenAPIExtension, __package__, "openapi.CsrfScheme", cookie),
+        ),
     )

@@ -3,6 +3,7 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from app.core.late import Late
 from app.infrastructure.database.session import ReadSessionDep, SessionDep
 from app.infrastructure.security.dependencies import SecurityEventsDep
 from app.modules.user.dependencies import ThrottleDep, extensions_of, requires
@@ -24,7 +25,7 @@ async def get_file_settings(connection: HTTPConnection) -> FileSettings:
 
 
 async def get_leftovers(connection: HTTPConnection) -> Leftovers:
-    return cast("Leftovers", connection.state.file_leftovers)
+    return cast("Late[Leftovers]", connection.state.file_leftovers)()
 
 
 FileSettingsDep = Annotated[FileSettings, Depends(get_file_settings)]

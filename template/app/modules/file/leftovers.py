@@ -1,4 +1,4 @@
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
@@ -22,12 +22,9 @@ _BATCH = 1000
 
 
 class Leftovers:
-    """Objects in the storage that no file has, or has any more.
+    """Objects in the storage that no file has, or has any more."""
 
-    The service that runs attaches what they are in; what is listed as extensions is made before.
-    """
-
-    def attach(self, database: Database, storage: Storage) -> None:
+    def __init__(self, database: Database, storage: Storage) -> None:
         self.database = database
         self.storage = storage
 
@@ -62,7 +59,7 @@ class Leftovers:
 class LeftoversPurge(Purge):
     name: ClassVar[str] = "file_leftovers"
 
-    def __init__(self, leftovers: Leftovers) -> None:
+    def __init__(self, leftovers: Callable[[], Leftovers]) -> None:
         self._leftovers = leftovers
 
     async def purge(self, session: AsyncSession, now: datetime) -> int:
@@ -70,7 +67,7 @@ class LeftoversPurge(Purge):
         if not keys:
             return 0
         try:
-            await self._leftovers.storage.delete(keys)
+            await self._leftovers().storage.delete(keys)
         except StorageUnreachableError as exc:
             # The other kinds have their turn all the same.
             logger.warning("files left over", count=len(keys), error=exc.detail)

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import ClassVar
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from .schemas import FileRead
 class FilesData(PersonalData):
     name: ClassVar[str] = "files"
 
-    def __init__(self, leftovers: Leftovers) -> None:
+    def __init__(self, leftovers: Callable[[], Leftovers]) -> None:
         self._leftovers = leftovers
 
     async def export(self, session: AsyncSession, user_id: UUID) -> JsonValue:
@@ -25,4 +26,4 @@ class FilesData(PersonalData):
     async def erase(self, session: AsyncSession, user_id: UUID) -> None:
         """The objects follow after the commit, or when leftovers are purged."""
         keys = await FileCRUD(session).remove_all(user_id)
-        await self._leftovers.give_up(session, keys)
+        await self._leftovers().give_up(session, keys)

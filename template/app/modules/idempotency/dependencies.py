@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 
 from app.core.errors import DomainError
+from app.core.late import Late
 from app.core.routing import RouteRequirement
 from app.infrastructure.database.after_commit import after_rollback
 from app.infrastructure.database.session import SessionDep, database_of
@@ -25,11 +26,10 @@ from app.modules.user.errors import NotAuthenticatedError
 
 from .crud import Claim
 from .errors import IdempotencyKeyAmbiguousError, IdempotencyKeyMissingError
+from .headers import HEADER, REPLAYED
 from .sealing import KeptResponse
 from .service import Idempotency, KeyedRequest, Outcome
 
-HEADER = "Idempotency-Key"
-REPLAYED = "Idempotency-Replayed"
 # The draft wants a string of RFC 9651, in quotes; most clients send the bare text. A comma there
 # would be two headers that a proxy has joined.
 PATTERN = r'^("[!#-\[\]-~]{1,255}"|[!#-+\--\[\]-~]{1,255})$'
@@ -70,7 +70,7 @@ class _Attempt:
 
 
 async def get_idempotency(connection: HTTPConnection) -> Idempotency:
-    return cast("Idempotency", connection.state.idempotency)
+    return cast("Late[Idempotency]", connection.state.idempotency)()
 
 
 async def _attempt_of(request: Request) -> _Attempt | None:

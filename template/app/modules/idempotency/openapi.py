@@ -5,7 +5,6 @@ from app.core.openapi import OpenAPIExtension
 from app.modules.common.openapi import document_problems, operations
 from app.modules.common.problems import raises
 
-from .dependencies import HEADER, REPLAYED
 from .errors import (
     ClaimLostError,
     IdempotencyKeyAmbiguousError,
@@ -14,6 +13,7 @@ from .errors import (
     RequestInProgressError,
     ResponseNotKeptError,
 )
+from .headers import HEADER, REPLAYED
 
 _REFUSALS = (
     IdempotencyKeyAmbiguousError,

@@ -1,7 +1,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app.core.feature import Feature, State, commands_of
+from app.core.feature import Feature, State, commands_of, late_router
 from app.infrastructure.redis.clients import redis_clients_of
 from app.infrastructure.serving.stopping import stopping_of
 
@@ -11,7 +11,6 @@ from .measures import StreamMeasures
 from .openapi import NoticesSchema
 from .privacy import NoticesData
 from .redis_history import RedisHistory
-from .routes import router
 from .schemas import Announcement, NoticeKind, Reset
 from .service import NoticeStreams
 from .settings import NoticeStreamSettings
@@ -53,7 +52,7 @@ def feature(settings: NoticeStreamSettings) -> Feature:
 
     return Feature(
         name="notice_stream",
-        routers=(router,),
+        routers=(late_router(__package__, "/notices"),),
         lifespan=lifespan,
         extensions=(
             events,

@@ -4,6 +4,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Response
 from starlette.requests import HTTPConnection
 
+from app.core.late import Late
 from app.infrastructure.database.session import DatabaseDep, ReadSessionDep, SessionDep
 from app.infrastructure.security.dependencies import AuthSettingsDep, SecurityEventsDep
 from app.modules.user.dependencies import ThrottleDep
@@ -67,7 +68,7 @@ def settings_of(connection: HTTPConnection) -> OAuthSettings:
 
 
 def providers_of(connection: HTTPConnection) -> Mapping[str, Provider]:
-    return cast("Mapping[str, Provider]", connection.state.oauth_providers)
+    return cast("Late[Mapping[str, Provider]]", connection.state.oauth_providers)()
 
 
 async def get_providers(connection: HTTPConnection) -> Mapping[str, Provider]:

@@ -1,48 +1,44 @@
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, late_extension, late_router
+from app.core.late import Late
+from app.infrastructure.database.purge import Purge
+from app.modules.user.privacy import PersonalData
 
-from .asking import Asking
-from .github import GitHub
-from .openid import OpenIDProvider
-from .privacy import LinkedAccountsData, OAuthLoginsPurge
-from .providers import Client, Provider
-from .routes import login_routers, router
 from .settings import OAuthSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .providers import Provider
 
 
 def feature(settings: OAuthSettings) -> Feature:
     @asynccontextmanager
     async def lifespan(_: State) -> AsyncGenerator[State]:
-        asking = Asking(timeout_seconds=settings.timeout_seconds)
-        providers = {item.name: item for item in _providers(settings, asking)}
-        try:
-            yield {"oauth_providers": providers, "oauth_settings": settings}
-        finally:
-            await asking.aclose()
+        async with AsyncExitStack() as stack:
+
+            def make() -> "Mapping[str, Provider]":
+                from .asking import Asking  # noqa: PLC0415 (late)
+                from .configured import configured_providers  # noqa: PLC0415 (late)
+
+                asking = Asking(timeout_seconds=settings.timeout_seconds)
+                stack.push_async_callback(asking.aclose)
+                return configured_providers(settings, asking)
+
+            yield {"oauth_providers": Late(make), "oauth_settings": settings}
 
     return Feature(
         name="oauth",
-        routers=(router,),
-        extended_routers=login_routers,
+        routers=(late_router(__package__, "/oauth"),),
+        extended_routers=lambda extensions: (
+            late_router(__package__, "/oauth", "login_router", extensions),
+        ),
         lifespan=lifespan,
-        extensions=(LinkedAccountsData(), OAuthLoginsPurge()),
+        extensions=(
+            late_extension(PersonalData, __package__, "privacy.LinkedAccountsData"),
+            late_extension(Purge, __package__, "privacy.OAuthLoginsPurge"),
+        ),
     )
-
-
-def _providers(settings: OAuthSettings, asking: Asking) -> list[Provider]:
-    """Those whose credentials are set."""
-    providers: list[Provider] = []
-    if settings.google_client_id and (secret := settings.google_client_secret):
-        client = Client(name="google", title="Google", id=settings.google_client_id, secret=secret)
-        providers.append(OpenIDProvider(client, asking, issuer=settings.google_issuer))
-    if settings.github_client_id and (secret := settings.github_client_secret):
-        client = Client(name="github", title="GitHub", id=settings.github_client_id, secret=secret)
-        url, api_url = settings.github_url, settings.github_api_url
-        providers.append(GitHub(client, asking, url=url, api_url=api_url))
-    if settings.openid_client_id and (secret := settings.openid_client_secret):
-        title, issuer = settings.openid_name, settings.openid_issuer or ""
-        client = Client(name="openid", title=title, id=settings.openid_client_id, secret=secret)
-        providers.append(OpenIDProvider(client, asking, issuer=issuer))
-    return providers

@@ -128,8 +128,8 @@ async def begin_linking(
     return LinkBegun(authorization_url=begun.authorization_url)
 
 
-def login_routers(extensions: Extensions) -> tuple[APIRouter, ...]:
-    """Those that depend on in which forms a login can be handed out."""
+def login_router(extensions: Extensions) -> APIRouter:
+    """What depends on the forms in which a login can be handed out."""
     router = PrefixRouter(prefix="/oauth", tags=["oauth"])
     grants = {it.name: it.schema for it in extensions.of(Grant) if it.is_for_clients}
     pattern = f"^({'|'.join(re.escape(name) for name in grants)})$"
@@ -196,7 +196,7 @@ def login_routers(extensions: Extensions) -> tuple[APIRouter, ...]:
         cookie.forget(redirect)
         return redirect
 
-    return (router,)
+    return router
 
 
 async def _hand_out(

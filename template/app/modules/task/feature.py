@@ -1,11 +1,10 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, late_router
 
 from .permissions import READ_TASKS, WRITE_TASKS
 from .privacy import TasksData
-from .routes import router
 from .service import Progress, TaskPurge
 from .settings import TaskSettings
 
@@ -17,7 +16,7 @@ def feature(settings: TaskSettings) -> Feature:
 
     return Feature(
         name="task",
-        routers=(router,),
+        routers=(late_router(__package__, "/tasks"),),
         lifespan=lifespan,
         extensions=(READ_TASKS, WRITE_TASKS, Progress(settings), TaskPurge(), TasksData()),
     )

@@ -47,7 +47,7 @@ async def get_rate_limit_service(
 
 def routes_of(app: FastAPI) -> set[str]:
     """The template of every route of the API, as its description writes them."""
-    return {template for template, _ in api_routes(app.routes)}
+    return {template for template, _ in api_routes(app)}
 
 
 TierReaderDep = Annotated[TierReader, Depends(get_tier_reader)]

@@ -1,13 +1,12 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app.core.feature import Feature, State, commands_of
+from app.core.feature import Feature, State, commands_of, late_extension, late_router
+from app.core.openapi import OpenAPIExtension
+from app.modules.user.privacy import PersonalData
 
 from .limits import TierLimits
-from .openapi import RouteEnum
 from .permissions import MANAGE_TIERS, READ_TIERS
-from .privacy import TierData
-from .routes import router, user_router
 from .settings import TierSettings
 from .source import TierSource
 
@@ -22,8 +21,17 @@ def feature(settings: TierSettings) -> Feature:
 
     return Feature(
         name="tier",
-        routers=(router, user_router),
+        routers=(
+            late_router(__package__, "/tiers"),
+            late_router(__package__, "/users", "user_router"),
+        ),
         lifespan=lifespan,
         commands={"tier": commands_of(__package__)},
-        extensions=(READ_TIERS, MANAGE_TIERS, TierSource(), TierData(), RouteEnum()),
+        extensions=(
+            READ_TIERS,
+            MANAGE_TIERS,
+            TierSource(),
+            late_extension(PersonalData, __package__, "privacy.TierData"),
+            late_extension(OpenAPIExtension, __package__, "openapi.RouteEnum"),
+        ),
     )

@@ -130,14 +130,16 @@ async def reset_two_factor(
     await two_factor.reset_managed(users, user_id, by=caller)
 
 
-def login_routers(extensions: Extensions) -> tuple[APIRouter, ...]:
+def login_router(extensions: Extensions) -> APIRouter:
     """The second half of a login, in each form in which one can be handed out."""
-    return tuple(_login_router(it) for it in extensions.of(Grant) if it.is_for_clients)
+    router = PrefixRouter(prefix="/auth", tags=["auth"], responses=_DATABASE)
+    for grant in extensions.of(Grant):
+        if grant.is_for_clients:
+            _add_completion(router, grant)
+    return router
 
 
-def _login_router(grant: Grant) -> APIRouter:
-    login_router = PrefixRouter(prefix="/auth", tags=["auth"], responses=_DATABASE)
-
+def _add_completion(login_router: APIRouter, grant: Grant) -> None:
     @login_router.post(
         f"/{grant.name}/two-factor",
         name=f"complete_{grant.name.replace('-', '_')}_login",
@@ -151,5 +153,3 @@ def _login_router(grant: Grant) -> APIRouter:
         """Complete a login that was answered with `two_factor.required`."""
         login = await check.redeem(grant.name, data.challenge, data.code)
         return await flow.complete(login, response)
-
-    return login_router

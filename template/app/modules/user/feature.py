@@ -1,14 +1,13 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app.core.feature import Feature, State, commands_of
+from app.core.feature import Feature, State, commands_of, late_router
 from app.infrastructure.security.settings import AuthSettings
 from app.modules.throttle.service import AttemptsPurge
 
 from .authentication import Authentication, SecuritySchemes
 from .permissions import MANAGE_USERS, READ_PROFILE, READ_USERS, WRITE_PROFILE
 from .principals import CallerPrincipals
-from .routes import router
 
 
 def feature(settings: AuthSettings) -> Feature:
@@ -22,7 +21,7 @@ def feature(settings: AuthSettings) -> Feature:
 
     return Feature(
         name="user",
-        routers=(router,),
+        routers=(late_router(__package__, "/users"),),
         lifespan=lifespan,
         commands={"user": commands_of(__package__)},
         extensions=(

@@ -3,7 +3,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from app.core.extensions import Extensions
-from app.core.feature import Feature, State
+from app.core.feature import Feature, State, late_router
 from app.infrastructure.celery.broker import CelerySetup
 from app.infrastructure.celery.queue import task_queue_of
 from app.infrastructure.celery.tasks import Periodic
@@ -15,7 +15,6 @@ from .notices import ENDPOINT_DISABLED
 from .openapi import WebhooksSection
 from .permissions import READ_WEBHOOKS, WRITE_WEBHOOKS
 from .privacy import DeliveryPurge, WebhooksData
-from .routes import router
 from .sending import Webhooks
 from .service import Scheme
 from .settings import WebhookSettings
@@ -43,7 +42,7 @@ def feature(settings: WebhookSettings, *, deployed: bool) -> Feature:
 
     return Feature(
         name="webhook",
-        routers=(router,),
+        routers=(late_router(__package__, "/webhooks"),),
         lifespan=lifespan,
         extensions=(
             READ_WEBHOOKS,

@@ -1,6 +1,6 @@
 from starlette.requests import HTTPConnection
 
-from app.modules.auth.tokens import BearerAuthenticator
+from app.modules.auth.bearer import BearerAuthenticator
 
 SUBPROTOCOL = "rooms.v1"
 _PREFIX = "bearer."

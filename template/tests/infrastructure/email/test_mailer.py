@@ -14,9 +14,10 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import SecretStr
 
 from app.infrastructure.email.errors import MailNotSentError
-from app.infrastructure.email.mailer import ConsoleMailer, SmtpMailer
+from app.infrastructure.email.mailer import ConsoleMailer
 from app.infrastructure.email.message import Email
 from app.infrastructure.email.settings import EmailSettings, SmtpSecurity
+from app.infrastructure.email.smtp import SmtpMailer
 from app.infrastructure.logging.settings import LogFormat, LogSettings
 from app.infrastructure.logging.setup import configure_logging
 from tests.fixtures.email import Mailbox, listening, part

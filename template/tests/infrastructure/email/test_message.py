@@ -6,7 +6,8 @@ from email.utils import getaddresses, parsedate_to_datetime
 
 import pytest
 
-from app.infrastructure.email.message import Email, mailbox, wire_format
+from app.infrastructure.email.message import Email, mailbox
+from app.infrastructure.email.wire import wire_format
 
 HEADERS = [
     "Content-Type",

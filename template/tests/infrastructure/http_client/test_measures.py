@@ -1,5 +1,6 @@
 import pytest
 
+from app.core.late import Late
 from app.infrastructure.http_client.clients import HttpClients
 from app.infrastructure.http_client.errors import UpstreamFailedError
 from app.infrastructure.http_client.measures import UpstreamMeasures
@@ -19,7 +20,9 @@ class TestMeasures:
         with pytest.raises(UpstreamFailedError):
             await kettle.send("GET", "today")
 
-        numbers = shown(UpstreamMeasures(), http_clients=clients)
+        late = Late(lambda: clients)
+        late()
+        numbers = shown(UpstreamMeasures(), http_clients=late)
         assert numbers == {
             ("upstream_requests", "kettle"): 2,
             ("upstream_requests", "teapot"): 0,
@@ -32,3 +35,9 @@ class TestMeasures:
             ("upstream_circuit_open", "kettle"): False,
             ("upstream_circuit_open", "teapot"): False,
         }
+
+    def test_are_none_before_the_first_request(self) -> None:
+        def make() -> HttpClients:
+            raise AssertionError("measuring makes clients")
+
+        assert shown(UpstreamMeasures(), http_clients=Late(make)) == {}

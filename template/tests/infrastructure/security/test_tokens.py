@@ -7,9 +7,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from pydantic import SecretStr, ValidationError
 
+from app.infrastructure.security.errors import InvalidTokenError
 from app.infrastructure.security.keys import Keyring
 from app.infrastructure.security.settings import AuthSettings, SecretSettings
-from app.infrastructure.security.tokens import AccessTokens, InvalidTokenError
+from app.infrastructure.security.tokens import AccessTokens
 
 KEY = "a key for the tests of at least 32 bytes"
 FORMER = "the key before that of 32 bytes or more"

@@ -240,7 +240,7 @@ class TestSession:
         self, browser: Browser, session: AsyncSession, state: dict[str, Any]
     ) -> None:
         superuser = await create_user(session, is_superuser=True)
-        issued = state["tokens"].issue(superuser.id, superuser.id)
+        issued = state["tokens"]().issue(superuser.id, superuser.id)
         browser.client.headers["authorization"] = f"Bearer {issued.token}"
 
         assert (await browser.open("/")).url.path == "/admin/login"

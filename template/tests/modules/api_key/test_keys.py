@@ -7,9 +7,8 @@ from pydantic import ValidationError
 
 from app.infrastructure.security.keys import Keyring
 from app.infrastructure.security.settings import SecretSettings
-from app.modules.api_key.keys import is_well_formed, new_key, visible_part
+from app.modules.api_key.keys import is_well_formed, key_digests, new_key, visible_part
 from app.modules.api_key.models import HASH_LENGTH, PREFIX_LENGTH
-from app.modules.api_key.service import key_digests
 from app.modules.api_key.settings import ApiKeySettings
 
 LONGEST_WORD = "a123456789"

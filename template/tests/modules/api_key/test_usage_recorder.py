@@ -18,8 +18,9 @@ from app.infrastructure.database.database import Database
 from app.infrastructure.database.purge import purge
 from app.infrastructure.database.settings import DatabaseSettings
 from app.modules.api_key.models import ApiKey, KeyTouch
+from app.modules.api_key.retention import UsagePurge
 from app.modules.api_key.settings import ApiKeySettings
-from app.modules.api_key.usage import UsageLog, UsagePurge
+from app.modules.api_key.usage import UsageLog
 from tests.fixtures.api_key import generate
 from tests.fixtures.auth import create_user, log_in
 from tests.support import FixedSettings, client_of

@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.feature import extensions_of
 from app.infrastructure.database.purge import Purge, purge
 from app.modules.audit.feature import feature
 from app.modules.audit.settings import AuditSettings
@@ -14,9 +15,8 @@ from .samples import create_event, stored
 pytestmark = pytest.mark.anyio
 
 
-def purges(days: int) -> list[Purge]:
-    extensions = feature(AuditSettings(retention_days=days)).extensions
-    return [item for item in extensions if isinstance(item, Purge)]
+def purges(days: int) -> tuple[Purge, ...]:
+    return extensions_of([feature(AuditSettings(retention_days=days))]).of(Purge)
 
 
 class TestPurge:
@@ -44,7 +44,7 @@ class TestPurge:
         assert await month.purge(session, now) == 1
 
     async def test_for_ever_deletes_nothing(self) -> None:
-        assert purges(0) == []
+        assert purges(0) == ()
 
 
 class TestSettings:

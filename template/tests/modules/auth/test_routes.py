@@ -42,7 +42,7 @@ class TestLogIn:
         )
 
         token = response.json()["access_token"]
-        tokens: AccessTokens = state["tokens"]
+        tokens: AccessTokens = state["tokens"]()
         assert tokens.read(token).user_id == user.id
         claims = jwt.decode(token, options={"verify_signature": False})
         assert claims.keys() == {"sub", "sid", "jti", "iss", "aud", "iat", "nbf", "exp", "type"}

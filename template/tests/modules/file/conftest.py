@@ -36,7 +36,7 @@ def keep_in(state: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Callable[
     def keep(settings: StorageSettings) -> Storage:
         storage = Storage(settings)
         monkeypatch.setitem(state, "storage", storage)
-        monkeypatch.setattr(state["file_leftovers"], "storage", storage)
+        monkeypatch.setattr(state["file_leftovers"](), "storage", storage)
         return storage
 
     return keep

@@ -76,7 +76,7 @@ class TestRequestsAtTheSameMoment:
 
     async def test_have_one_claim(self, committed: Database, state: dict[str, Any]) -> None:
         """Both have seen that the key is free."""
-        idempotency: Idempotency = state["idempotency"]
+        idempotency: Idempotency = state["idempotency"]()
         async with committed.write_sessions() as session:
             user = await create_user(session)
         request = KeyedRequest(user_id=user.id, operation="POST /x", key="k", content="c")

@@ -175,7 +175,8 @@ class TestLargeAnswer:
         self, buyer: AsyncClient, shop: Shop, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         settings = IdempotencySettings(max_response_bytes=10)
-        monkeypatch.setitem(state, "idempotency", Idempotency(settings, state["keyring"]))
+        small = Idempotency(settings, state["keyring"])
+        monkeypatch.setitem(state, "idempotency", lambda: small)
 
         first = await buyer.post("orders", json=TEA, headers=KEY)
         again = await buyer.post("orders", json=TEA, headers=KEY)
@@ -190,7 +191,8 @@ class TestLargeAnswer:
         self, buyer: AsyncClient, shop: Shop, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         settings = IdempotencySettings(max_response_bytes=10)
-        monkeypatch.setitem(state, "idempotency", Idempotency(settings, state["keyring"]))
+        small = Idempotency(settings, state["keyring"])
+        monkeypatch.setitem(state, "idempotency", lambda: small)
         shop.response = Response(b"0123456789")
 
         await buyer.post("orders", json=TEA, headers=KEY)

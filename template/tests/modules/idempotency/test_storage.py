@@ -74,7 +74,7 @@ class TestRecord:
         key = SecretStr("a new key, made for the tests of keys")
         secret = SecretSettings(key=key, previous_keys=(settings.secret.key,))
         renewed = Idempotency(IdempotencySettings(), Keyring(secret))
-        monkeypatch.setitem(state, "idempotency", renewed)
+        monkeypatch.setitem(state, "idempotency", lambda: renewed)
 
         again = await buyer.post("orders", json=TEA, headers=KEY)
 

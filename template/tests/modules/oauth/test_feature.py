@@ -30,7 +30,7 @@ async def test_has_the_providers_whose_credentials_are_set() -> None:
         openid_name="Example",
     )
     async with open_features([feature(settings)]) as state:
-        providers = state["oauth_providers"]
+        providers = state["oauth_providers"]()
 
     assert [(it.name, it.title) for it in providers.values()] == [("openid", "Example")]
 

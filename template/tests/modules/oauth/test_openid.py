@@ -350,7 +350,7 @@ class TestUnreachable:
         self, app: FastAPI, state: dict[str, Any], google: Google, provider: OpenIDProvider
     ) -> None:
         google.fault = f"error {DISCOVERY}"
-        async with client_of(app, state | {"oauth_providers": {"x": provider}}) as client:
+        async with client_of(app, state | {"oauth_providers": lambda: {"x": provider}}) as client:
             response = await client.get("oauth/x/authorize")
 
         assert response.status_code == 503

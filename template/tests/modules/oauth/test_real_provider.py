@@ -30,7 +30,7 @@ async def client(
     known = Client(name="openid", title="Real", id=CLIENT_ID, secret=SecretStr(CLIENT_SECRET))
     asking = Asking(timeout_seconds=10)
     provider = OpenIDProvider(known, asking, issuer=openid_issuer)
-    async with client_of(app, state | {"oauth_providers": {"openid": provider}}) as client:
+    async with client_of(app, state | {"oauth_providers": lambda: {"openid": provider}}) as client:
         yield client
     await asking.aclose()
 

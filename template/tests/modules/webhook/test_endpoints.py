@@ -199,7 +199,7 @@ class TestRegister:
                 (await session.get_one(User, user.id)).is_active = False
 
         # What happens while a name server thinks.
-        monkeypatch.setattr(state["http_clients"].guarded, "_look_up", close)
+        monkeypatch.setattr(state["http_clients"]().guarded, "_look_up", close)
         body = {"url": receiver.hook, "event_types": ["account.notice"]}
 
         assert (await user_client.post("webhooks", json=body)).status_code == 401

@@ -1,0 +1,2 @@
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
