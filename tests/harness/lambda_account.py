@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +50,22 @@ class Account:
         found = self.aws(f"lambda get-alias --function-name {FUNCTION} --name live")
         return found["FunctionVersion"], (found.get("RoutingConfig") or {}).get("AdditionalVersionWeights", {})
 
-    def behind_gateway(self) -> str:
-        """What every request is handed to."""
+    @cached_property
+    def target(self) -> str:
+        """What the gateway hands every request to; the same in all deployments."""
         (gateway,) = self.aws("apigatewayv2 get-apis")["Items"]
         (route,) = self.aws(f"apigatewayv2 get-routes --api-id {gateway['ApiId']}")["Items"]
-        (target,) = self.aws(f"apigatewayv2 get-integrations --api-id {gateway['ApiId']}")["Items"]
-        assert (route["RouteKey"], route["Target"]) == ("$default", f"integrations/{target['IntegrationId']}")
-        return str(target["IntegrationUri"])
+        (integration,) = self.aws(f"apigatewayv2 get-integrations --api-id {gateway['ApiId']}")["Items"]
+        assert (route["RouteKey"], route["Target"]) == ("$default", f"integrations/{integration['IntegrationId']}")
+        return str(integration["IntegrationUri"])
 
-    def served(self, function: str) -> tuple[str, str]:
+    def served(self) -> tuple[str, str]:
         """The version that answers a request, and what it calls itself."""
         event = json.loads((self.project / FOLDER / "ready.json").read_text())
         event["rawPath"] = event["requestContext"]["http"]["path"] = "/health/live"
         given, answer = self.folder / "event.json", self.folder / "answer.json"
         given.write_text(json.dumps(event))
-        said = self.aws(f"lambda invoke --function-name {function} --payload fileb://{given} {answer}")
+        said = self.aws(f"lambda invoke --function-name {self.target} --payload fileb://{given} {answer}")
         found = json.loads(answer.read_text())
         assert found["statusCode"] == 200, found
         return said["ExecutedVersion"], json.loads(found["body"])["release"]
@@ -93,6 +95,7 @@ def lambda_account(project: Path, folder: Path, shared: Path) -> Iterator[Accoun
         **account(port),
         "PATH": f"{warm}:{os.environ['PATH']}",
         "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.1",
         "XDG_CONFIG_HOME": str(folder),
     }
     server = [str(python), "-m", "harness.moto_lambda", str(port), str(folder), str(runtime(shared))]
