@@ -15,11 +15,11 @@ import psycopg
 import pytest
 
 from artefacts.aws_ecs import FOLDER, container
-from harness import ROOT
+from harness.aws import HARNESS, account, tools, warm_cli
 from harness.commands import Outcome, run
 from harness.environments import Environments
-from harness.projects import Renderer, once
-from harness.servers import cluster, free_port, missing, running, wait_until
+from harness.projects import Renderer
+from harness.servers import cluster, free_port, missing, running
 
 pytestmark = [pytest.mark.deploy, pytest.mark.xdist_group("aws_ecs")]
 
@@ -74,20 +74,6 @@ class Cloud:
         return str(found["containerDefinitions"][0]["image"].removeprefix(f"{REPOSITORY}:"))
 
 
-@pytest.fixture(scope="session")
-def tools(shared: Path) -> Path:
-    """An environment with moto and the AWS CLI, whose demands on other packages are too narrow for ours."""
-
-    def install(target: Path) -> None:
-        outcome = run(f"uv venv --quiet --relocatable {target}", ROOT)
-        assert outcome.ok, outcome
-        python = target / "bin" / "python"
-        outcome = run(f"uv pip install --quiet --python {python} moto[server]>=5.2.5 awscli>=1.46", ROOT)
-        assert outcome.ok, outcome
-
-    return once(shared / "aws-tools", install)
-
-
 @contextmanager
 def answering(is_well: threading.Event) -> Iterator[str]:
     """The address of something that says it is ready, or not."""
@@ -106,18 +92,8 @@ def answering(is_well: threading.Event) -> Iterator[str]:
         server.shutdown()
 
 
-@contextmanager
-def warm_cli(program: list[str], folder: Path) -> Iterator[None]:
-    """An `aws` in the folder."""
-    folder.mkdir()
-    log = folder / "log"
-    with running([*program, str(folder)], folder, log) as server:
-        wait_until((folder / "aws").stat, server, log)
-        yield
-
-
 @pytest.fixture(scope="module")
-def cloud(render: Renderer, tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def cloud(render: Renderer, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Set up with `setup.sh`."""
     if shutil.which("curl") is None:
         missing("curl is needed: install it (Debian: apt-get install curl)")
@@ -127,19 +103,14 @@ def cloud(render: Renderer, tools: Path, tmp_path_factory: pytest.TempPathFactor
     is_well.set()
     with answering(is_well) as address:
         variables = {
+            **account(port),
             "PATH": f"{folder / 'warm'}:{os.environ['PATH']}",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_DEFAULT_REGION": "eu-central-1",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_MAX_ATTEMPTS": "1",
-            "AWS_EC2_METADATA_DISABLED": "true",
             "POLL_SECONDS": "0",
             "SMOKE_URL": f"{address}/health/ready",
         }
-        python, harness = str(tools / "bin" / "python"), ROOT / "tests" / "harness"
-        server = [python, str(harness / "moto_server.py"), str(port), str(journal)]
-        with running(server, folder, log, port), warm_cli([python, str(harness / "warm_aws.py")], folder / "warm"):
+        python = tools(shared) / "bin" / "python"
+        server = [str(python), str(HARNESS / "moto_server.py"), str(port), str(journal)]
+        with running(server, folder, log, port), warm_cli(python, folder / "warm"):
             made = Cloud(project, journal, variables, is_well)
             certificate = made.aws("acm request-certificate --domain-name shop.example.com")["CertificateArn"]
             configure(project, {**SETTINGS, "CertificateArn": certificate})

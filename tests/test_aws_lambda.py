@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from harness import ROOT
-from harness.aws_lambda import Function, FunctionError, function, package, runtime
+from harness.aws_lambda import Function, FunctionError, function
+from harness.aws_lambda_package import package, runtime
 from harness.projects import Renderer, add_own_feature
 from harness.servers import new_database, redis
 

@@ -1,7 +1,6 @@
 """AWS Lambda as a function sees it: the runtime's own client, and an API that hands it one event after the other."""
 
 import json
-import os
 import queue
 import subprocess
 import sys
@@ -15,34 +14,10 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
-from harness.commands import environment, run
-from harness.projects import once
+from harness.commands import environment
 
 START = "/2018-06-01/runtime"
 PATIENCE_SECONDS = 90
-# boto3 is a part of AWS's runtime.
-RUNTIME = ("awslambdaric>=4.2.2", "boto3>=1.44.5")
-
-
-def runtime(shared: Path) -> Path:
-    """The Python that has what AWS's runtime has, made once in a run."""
-
-    def make(target: Path) -> None:
-        for command in (
-            f"uv venv --quiet --relocatable {target}",
-            f"uv pip install --quiet --python {target} {' '.join(map(repr, RUNTIME))}",
-        ):
-            outcome = run(command, shared)
-            assert outcome.ok, outcome
-
-    return once(shared / "lambda-runtime", make) / "bin" / "python"
-
-
-def package(project: Path) -> Path:
-    """What build.sh makes of a project, for this machine."""
-    outcome = run(f"deploy/aws_lambda/build.sh {os.uname().machine}-manylinux_2_28", project)
-    assert outcome.ok, outcome
-    return project / "build" / "aws_lambda"
 
 
 class FunctionError(Exception):

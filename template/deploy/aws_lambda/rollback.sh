@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deploy/aws_lambda/rollback.sh ENVIRONMENT: puts the version before the present one into service.
+# deploy/aws_lambda/rollback.sh ENVIRONMENT: puts the version back into service that answered before.
 #
 # While a new one is tried out, that is ended instead.
 set -euo pipefail
@@ -15,19 +15,19 @@ command -v aws >/dev/null || {
 }
 
 service={{ project_slug }}-$environment-service
-read -r live trying < <(aws lambda get-alias --function-name "$service" --name live \
-  --query '[FunctionVersion, RoutingConfig.AdditionalVersionWeights && "a new one"]' --output text)
+read -r live tried < <(aws lambda get-alias --function-name "$service" --name live --output text \
+  --query '[FunctionVersion, (RoutingConfig.AdditionalVersionWeights.* | [0])]')
 
 target=$live
-if [[ $trying == None ]]; then
-  target=$(aws lambda list-versions-by-function --function-name "$service" \
-    --query 'Versions[].Version' --output text | tr '\t' '\n' | grep -v LATEST | sort -n |
-    awk -v live="$live" '$1 + 0 < live + 0' | tail -n 1)
+if [[ $tried == None ]]; then
+  # Not the number below: that one may have failed, or never been ready.
+  target=$(aws lambda get-alias --function-name "$service" --name former \
+    --query FunctionVersion --output text) || target=$live
+  [[ $target != "$live" ]] || {
+    echo "There is no version before $live" >&2
+    exit 1
+  }
 fi
-[[ -n $target ]] || {
-  echo "There is no version before $live" >&2
-  exit 1
-}
 aws lambda update-alias --function-name "$service" --name live --function-version "$target" \
   --routing-config 'AdditionalVersionWeights={}' --output text >/dev/null
 echo "Version $target answers"
