@@ -38,10 +38,11 @@ def account(port: int) -> Mapping[str, str]:
 
 
 @contextmanager
-def warm_cli(python: Path, folder: Path) -> Iterator[None]:
-    """An `aws` in the folder."""
-    folder.mkdir()
-    log = folder / "log"
-    with running([str(python), str(HARNESS / "warm_aws.py"), str(folder)], folder, log) as server:
-        wait_until((folder / "aws").stat, server, log)
+def warm_cli(python: Path, folder: Path, name: str = "aws") -> Iterator[None]:
+    """A program of this name in the folder."""
+    folder.mkdir(exist_ok=True)
+    log = folder / f"{name}.log"
+    # Not with the harness among its modules: some are called like what SAM imports.
+    with running([str(python), "-P", str(HARNESS / "warm_aws.py"), str(folder), name], folder, log) as server:
+        wait_until((folder / name).stat, server, log)
         yield

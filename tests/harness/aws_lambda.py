@@ -111,7 +111,7 @@ def function(python: Path, package: Path, handler: str, log: Path, **variables: 
     """A container that has started, or is about to."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.api = RuntimeApi()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(python), "-W", "error::ResourceWarning", "-m", "awslambdaric", handler],

@@ -101,9 +101,9 @@ def lambda_account(project: Path, folder: Path, shared: Path) -> Iterator[Accoun
     server = [str(python), "-m", "harness.moto_lambda", str(port), str(folder), str(runtime(shared))]
     with (
         warm_cli(python, warm),
+        warm_cli(python, warm, "sam"),
         running(server, folder, log, port, PYTHONPATH=str(HARNESS.parent), **variables),
     ):
-        (warm / "sam").symlink_to(python.with_name("sam"))
         program = warm / "sleep"
         program.write_text(SLEEP.format(sleep=shutil.which("sleep"), gate=folder / "gate"))
         program.chmod(0o755)

@@ -8,7 +8,8 @@ adds:
 - aliases of functions, parts of an HTTP API and alarms are made by stacks, and changed where their properties change;
 - an alias hands out its weights, in turn and not at random: with a weight of 0.1 every tenth invocation; where it
   points to `$LATEST`, it has none;
-- a function runs: AWS's client of its runtime serves the package, one container for each version.
+- a function runs: AWS's client of its runtime serves the package, in one container for each version, and a new one
+  for each invocation of `$LATEST`.
 
 Alarms stay as they are: `aws cloudwatch set-alarm-state` sets them off.
 """
@@ -23,8 +24,9 @@ import threading
 import zipfile
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -46,33 +48,39 @@ class Containers:
     """Every function that runs."""
 
     def __init__(self, folder: Path, runtime: Path) -> None:
-        self._folder, self._runtime = folder, runtime
-        self._running: dict[str, tuple[Function, threading.Lock]] = {}
+        self._folder, self._runtime, self._count = folder, runtime, count()
+        self._kept: dict[str, tuple[Function, threading.Lock]] = {}
         self._lock, self._end = threading.Lock(), ExitStack()
         atexit.register(self._end.close)
 
     def invoke(self, given: Any, event: Any) -> Any:
         """Raises `FunctionError` where the function does, or ends."""
-        key = json.dumps([given.function_name, given.code_sha_256, given.handler, given.environment_vars])
+        if given.version == "$LATEST":
+            with self._started(given) as container:
+                return self._ask(container, event)
+        key = f"{given.function_name} {given.version}"
         with self._lock:
-            if key not in self._running:
-                self._running[key] = (self._start(given), threading.Lock())
-            container, turn = self._running[key]
+            if key not in self._kept:
+                self._kept[key] = (self._end.enter_context(self._started(given)), threading.Lock())
+            container, turn = self._kept[key]
         with turn:
-            try:
-                return container(event)
-            except AssertionError as error:
-                del self._running[key]
-                raise FunctionError({"errorType": "Runtime.ExitError", "errorMessage": str(error)}) from error
+            return self._ask(container, event)
 
-    def _start(self, given: Any) -> Function:
+    def _started(self, given: Any) -> AbstractContextManager[Function]:
         package = self._folder / given.code_sha_256.replace("/", "_")
         if not package.exists():
             with zipfile.ZipFile(io.BytesIO(given.code_bytes)) as archive:
                 archive.extractall(package)
         variables = {name: os.environ[name] for name in PASSED_ON} | given.environment_vars
-        log = self._folder / f"log-{len(self._running)}"
-        return self._end.enter_context(function(self._runtime, package, given.handler, log, **variables))
+        log = self._folder / f"{given.function_name}-{next(self._count)}.log"
+        return function(self._runtime, package, given.handler, log, **variables)
+
+    @staticmethod
+    def _ask(container: Function, event: Any) -> Any:
+        try:
+            return container(event)
+        except AssertionError as error:
+            raise FunctionError({"errorType": "Runtime.ExitError", "errorMessage": str(error)}) from error
 
 
 def make_alias(_: str, definition: Any, account: str, region: str) -> moto_server.Kept:
@@ -162,8 +170,7 @@ def make_alarm(_: str, definition: Any, account: str, region: str) -> moto_serve
 
 def kind(make: Callable[..., moto_server.Kept], **more: Any) -> type:
     """As moto wants the type of a resource."""
-    given = {"create_from_cloudformation_json": moto_server.created(make), **more}
-    return type(make.__name__, (), given)
+    return type(make.__name__, (), {"create_from_cloudformation_json": moto_server.created(make), **more})
 
 
 def teach_types() -> None:
@@ -194,8 +201,7 @@ def teach_stacks() -> None:
         return create(name, definition, resources, *args, **options)
 
     def parse_and_update(name: str, definition: Any, resources: Any, *args: Any, **options: Any) -> Any:
-        present = resources[name]
-        wanted = resolved(name, definition, resources)
+        present, wanted = resources[name], resolved(name, definition, resources)
         if made[resources.stack_id, name] == wanted:
             return present
         made[resources.stack_id, name] = wanted
@@ -212,7 +218,8 @@ def teach_stacks() -> None:
 
     parsing.clean_json = clean_without_nothing
 
-    make = moto_server.cloudformation.CloudFormationBackend.create_change_set
+    backend = moto_server.cloudformation.CloudFormationBackend
+    make = backend.create_change_set
 
     def transformed(self: Any, **given: Any) -> Any:
         template = moto_server.cloudformation.Stack.parse_template(given["template"])
@@ -221,7 +228,7 @@ def teach_stacks() -> None:
             given["template"] = json.dumps(result)
         return make(self, **given)
 
-    moto_server.cloudformation.CloudFormationBackend.create_change_set = transformed
+    backend.create_change_set = transformed
 
     answers = moto_server.responses.CloudFormationResponse
     fetch = getattr(answers, "_get_stack_from_s3_url")  # noqa: B009 (is private)
@@ -286,7 +293,6 @@ def teach_functions(containers: Containers) -> None:
 
 
 if __name__ == "__main__":
-    moto_server.Journal.file = Path(sys.argv[2]) / "journal"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     moto_server.teach_resources()
     moto_server.teach_change_sets()

@@ -1,7 +1,8 @@
-"""The AWS CLI without its start, most of which is imports: a process that has them forks for each call.
+"""The AWS CLI, or SAM, without its start, most of which is imports: a process that has them forks for each call.
 
-`python warm_aws.py FOLDER` makes the program `FOLDER/aws`, whose calls are answered as long as this runs. What is
-called is the CLI itself, with the caller's arguments, variables, folder and open files.
+`python warm_aws.py FOLDER aws` makes the program `FOLDER/aws`, whose calls are answered as long as this runs; `sam` is
+the other one. What is called is the CLI itself, with the caller's arguments, variables, folder and open files. Only
+that SAM compresses its packages less, which takes it as long as all the rest.
 """
 
 import json
@@ -9,11 +10,12 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-cli: Any = import_module("awscli.clidriver")
+Program = Callable[[list[str]], Any]
 
 CALLER = """\
 #!{python} -IS
@@ -27,20 +29,37 @@ with socket.socket(socket.AF_UNIX) as server:
 """
 
 
-def answer(caller: socket.socket) -> None:
+def aws() -> Program:
+    """With the imports that all calls need."""
+    cli: Any = import_module("awscli.clidriver")
+    cli.create_clidriver()
+    return lambda arguments: cli.create_clidriver().main(arguments)
+
+
+def sam() -> Program:
+    """With the imports that `sam deploy` needs."""
+    cli: Any = import_module("samcli.cli.main")
+    for name in ("deploy.command", "deploy.deploy_context", "package.package_context"):
+        import_module(f"samcli.commands.{name}")
+    compression: Any = import_module("zlib")
+    compression.Z_DEFAULT_COMPRESSION = compression.Z_BEST_SPEED
+    return lambda arguments: cli.cli(arguments, prog_name="sam")
+
+
+def answer(caller: socket.socket, program: Program) -> None:
     """One call, in a process of its own."""
     size, files, *_ = socket.recv_fds(caller, 4, 3)
     arguments, variables, folder = json.loads(caller.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
     for number, file in enumerate(files):
         os.dup2(file, number)
-    # The CLI has put its own folder there when it was imported.
-    variables["AWS_DATA_PATH"] = os.environ["AWS_DATA_PATH"]
+    # The AWS CLI has put its own folder there when it was imported.
+    variables |= {name: value for name, value in os.environ.items() if name == "AWS_DATA_PATH"}
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(folder)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        status = cli.create_clidriver().main(arguments)
+        status = program(arguments)
     except SystemExit as end:
         status = end.code
     sys.stdout.flush()
@@ -48,25 +67,24 @@ def answer(caller: socket.socket) -> None:
     caller.sendall(str(status or 0).encode())
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, name: str) -> None:
     """Until it is told to stop."""
-    # Imports what all calls need.
-    cli.create_clidriver()
+    program = {"aws": aws, "sam": sam}[name]()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    address = folder / "socket"
+    address = folder / f"{name}.socket"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(address))
         server.listen(16)
-        program = folder / "aws"
-        program.write_text(CALLER.format(python=sys.executable, address=str(address)))
-        program.chmod(0o755)
+        caller = folder / name
+        caller.write_text(CALLER.format(python=sys.executable, address=str(address)))
+        caller.chmod(0o755)
         while True:
-            caller, _ = server.accept()
+            call, _ = server.accept()
             if os.fork() == 0:
-                answer(caller)
+                answer(call, program)
                 os._exit(0)
-            caller.close()
+            call.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])
