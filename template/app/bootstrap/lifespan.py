@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
-from app.core.feature import Feature, Process, extensions_of
+from app.core.feature import Feature, Process, State, extensions_of
+from app.core.late import Late
 
 
 @asynccontextmanager
@@ -31,10 +32,19 @@ async def open_features(
             if clash := added.keys() & state.keys():
                 raise RuntimeError(f"{feature.name} redefines request.state.{clash.pop()}")
             state.update(added)
+        if serves and not rests:
+            _make_late(state)
         for feature in features:
             if serves and not rests and feature.serving is not None:
                 await stack.enter_async_context(feature.serving(state))
         yield state
+
+
+def _make_late(state: State) -> None:
+    """A server has the time before it answers; no request should wait for it."""
+    for value in state.values():
+        if isinstance(value, Late):
+            value()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import pytest
 
 from app.bootstrap.lifespan import open_features, supervise
 from app.core.feature import Feature, Lifespan, Process, State
+from app.core.late import Late
 
 pytestmark = pytest.mark.anyio
 
@@ -128,6 +129,23 @@ class TestOpenFeatures:
     ) -> None:
         async with open_features([], **options) as state:
             assert state["process"] is process
+
+    @pytest.mark.parametrize(
+        ("serves", "rests", "is_made"),
+        [(True, False, True), (True, True, False), (False, False, False)],
+    )
+    async def test_makes_what_is_late_before_a_server_answers(
+        self, *, serves: bool, rests: bool, is_made: bool
+    ) -> None:
+        late = Late(object)
+
+        @asynccontextmanager
+        async def lifespan(_: State) -> AsyncGenerator[State]:
+            yield {"late": late}
+
+        feature = Feature(name="late", lifespan=lifespan)
+        async with open_features([feature], serves=serves, rests=rests):
+            assert (late.made is not None) is is_made
 
     async def test_refuses_two_features_with_one_name_in_the_state(self, diary: Diary) -> None:
         features = [diary.feature("first", key="pool"), diary.feature("second", key="pool")]

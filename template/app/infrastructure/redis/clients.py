@@ -43,6 +43,11 @@ class RedisClients:
     def __iter__(self) -> "Iterator[Redis]":
         return (it.as_client for it in self._clients.values())
 
+    def load(self) -> None:
+        """Import the library now, where no request waits for it."""
+        for client in self._clients.values():
+            client.load()
+
     async def aclose(self) -> None:
         for client in self._clients.values():
             await client.aclose()

@@ -21,9 +21,15 @@ def feature(settings: RedisSettings) -> Feature:
         finally:
             await clients.aclose()
 
+    @asynccontextmanager
+    async def serving(state: State) -> AsyncGenerator[None]:
+        redis_clients_of(state).load()
+        yield
+
     return Feature(
         name="redis",
         lifespan=lifespan,
+        serving=serving,
         extensions=(FAILURES,),
         # Who uses it says what happens without it; no request fails for its absence alone.
         readiness=(ReadinessCheck(name="redis", check=_check, is_required=False),),

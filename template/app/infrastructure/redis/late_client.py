@@ -20,6 +20,9 @@ class LateClient:
     def as_client(self) -> "Redis":
         return cast("Redis", self)
 
+    def load(self) -> None:
+        self._late()
+
     async def aclose(self) -> None:
         if self._late.made is not None:
             await self._late.made.aclose()
